@@ -1,0 +1,78 @@
+// Package db is the store: orders and all that must change with them, in one
+// transaction, on PostgreSQL.
+//
+// The hot path is the group commit of commit.go, create.go, change.go and
+// receive.go, which speaks to pgx in batches of multi-row statements. All
+// else, lists and single rows, goes through bun on the same pool.
+package db
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect/pgdialect"
+)
+
+// DB is two pools on one database: one for bun, and a small one for the hot
+// path, so that no page of an operator's ever waits before money does.
+// Close it when done.
+type DB struct {
+	*bun.DB
+	hot     *pgxpool.Pool
+	reading *pgxpool.Pool
+}
+
+// hotConns is enough for every group commit to be in flight at once.
+const hotConns = 8
+
+// Open makes the pools for a PostgreSQL URL. It does not connect yet.
+// maxConns is of bun's pool; 0 means 16.
+func Open(ctx context.Context, url string, maxConns int) (*DB, error) {
+	if maxConns <= 0 {
+		maxConns = 16
+	}
+	// bun writes its arguments into the text: preparing each text would only
+	// fill the server's memory. The hot path's few texts are prepared once.
+	reading, err := openPool(ctx, url, maxConns, pgx.QueryExecModeExec)
+	if err != nil {
+		return nil, err
+	}
+	hot, err := openPool(ctx, url, hotConns, pgx.QueryExecModeCacheStatement)
+	if err != nil {
+		reading.Close()
+		return nil, err
+	}
+	return &DB{DB: bun.NewDB(stdlib.OpenDBFromPool(reading), pgdialect.New()), hot: hot, reading: reading}, nil
+}
+
+func openPool(ctx context.Context, url string, maxConns int, mode pgx.QueryExecMode) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("database URL: %w", err)
+	}
+	cfg.MaxConns = int32(min(maxConns, 10_000)) //nolint:gosec // bounded
+	cfg.MaxConnIdleTime = 5 * time.Minute
+	cfg.ConnConfig.DefaultQueryExecMode = mode
+	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
+		cfg.ConnConfig.RuntimeParams["application_name"] = "orderflow"
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	return pool, nil
+}
+
+// Close ends both pools; connections in use are waited for.
+func (d *DB) Close() error {
+	err := d.DB.Close()
+	d.reading.Close()
+	d.hot.Close()
+	return err
+}

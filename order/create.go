@@ -1,0 +1,121 @@
+package order
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"golang.org/x/text/currency"
+)
+
+// Limits of what an order may be made of.
+const (
+	MaxItems       = 200
+	MaxUnits       = int64(1_000_000_000)         // of one line
+	MaxAmount      = int64(1_000_000_000_000_000) // minor units
+	MaxMetadata    = 20
+	MinPayWindow   = time.Second
+	MaxPayWindow   = 30 * 24 * time.Hour
+	defaultWindow  = 15 * time.Minute
+	maxTextLen     = 128
+	maxMetadataLen = 512
+)
+
+// Draft is what an upstream app asks for.
+type Draft struct {
+	MerchantID      string
+	BuyerID         string
+	MerchantOrderNo string
+	Currency        string
+	Items           []Item
+	Metadata        map[string]string
+	PayWithin       time.Duration // 0 means 15 minutes
+	FeeBps          int
+}
+
+// New makes an order from a draft (O1), or returns an Invalid naming every
+// fault. ExpireAt is rounded up to a whole second: timers have no finer grain.
+func New(id ID, d Draft, by Actor, now time.Time) (*Order, error) {
+	amount, faults := check(d)
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	within := d.PayWithin
+	if within == 0 {
+		within = defaultWindow
+	}
+	o := &Order{
+		ID: id, MerchantID: d.MerchantID, BuyerID: d.BuyerID, MerchantOrderNo: d.MerchantOrderNo,
+		Currency: d.Currency, Amount: amount, FeeBps: d.FeeBps, Items: d.Items, Metadata: d.Metadata,
+		CreatedAt: now, ExpireAt: ceilSecond(now.Add(within)),
+	}
+	o.move(PendingPay)
+	o.record(EventCreated, by, now, Detail{Amount: amount, Currency: d.Currency})
+	return o, nil
+}
+
+func ceilSecond(t time.Time) time.Time {
+	if down := t.Truncate(time.Second); down.Before(t) {
+		return down.Add(time.Second)
+	}
+	return t
+}
+
+func check(d Draft) (amount int64, faults Invalid) {
+	fault := func(field, format string, args ...any) {
+		faults = append(faults, FieldError{field, fmt.Sprintf(format, args...)})
+	}
+	text := func(field, value string, required bool) {
+		switch {
+		case value == "" && required:
+			fault(field, "is required")
+		case len(value) > maxTextLen:
+			fault(field, "is longer than %d bytes", maxTextLen)
+		case !printable(value):
+			fault(field, "has control characters or is not UTF-8")
+		}
+	}
+	text("merchant_id", d.MerchantID, true)
+	text("buyer_id", d.BuyerID, true)
+	text("merchant_order_no", d.MerchantOrderNo, false)
+	if _, err := currency.ParseISO(d.Currency); err != nil || len(d.Currency) != 3 || d.Currency[0] > 'Z' {
+		fault("currency", "want an ISO 4217 code such as CNY")
+	}
+	if d.PayWithin != 0 && (d.PayWithin < MinPayWindow || d.PayWithin > MaxPayWindow) {
+		fault("pay_within_seconds", "want %d to %d", int(MinPayWindow.Seconds()), int(MaxPayWindow.Seconds()))
+	}
+	if len(d.Items) == 0 || len(d.Items) > MaxItems {
+		fault("items", "want 1 to %d lines", MaxItems)
+	}
+	for i, it := range d.Items {
+		at := fmt.Sprintf("items[%d].", i)
+		text(at+"sku", it.SKU, true)
+		text(at+"name", it.Name, false)
+		if it.Quantity < 1 || it.Quantity > MaxUnits {
+			fault(at+"quantity", "want 1 to %d", MaxUnits)
+			continue
+		}
+		if it.UnitPrice < 0 || it.UnitPrice > MaxAmount {
+			fault(at+"unit_price", "want 0 to %d minor units", MaxAmount)
+			continue
+		}
+		if it.UnitPrice > 0 && it.Quantity > math.MaxInt64/it.UnitPrice || it.Quantity*it.UnitPrice > MaxAmount-amount {
+			fault("items", "the order's amount is over %d minor units", MaxAmount)
+			break
+		}
+		amount += it.Quantity * it.UnitPrice
+	}
+	if len(faults) == 0 && amount == 0 {
+		fault("items", "the order's amount is 0; an order takes a payment")
+	}
+	if len(d.Metadata) > MaxMetadata {
+		fault("metadata", "has over %d entries", MaxMetadata)
+	}
+	for k, v := range d.Metadata {
+		if k == "" || len(k) > maxTextLen || len(v) > maxMetadataLen || !printable(k) || !storable(v) {
+			fault("metadata", "keys are 1 to %d bytes, values up to %d, both UTF-8 without NUL", maxTextLen, maxMetadataLen)
+			break
+		}
+	}
+	return amount, faults
+}

@@ -1,0 +1,230 @@
+// Package tasks is the contract between those who owe work and those who do
+// it: the kinds of task, their queues, time limits and retry ladders, what
+// follows from each event of an order, and the form in which asynq carries it.
+//
+// A task that is owed is a Row of the outbox. The row is the truth: it is
+// written in the transaction that made the work necessary and deleted in the
+// one that did it. What travels through Redis is only a Bundle of such rows'
+// names; a bundle that is lost, late or doubled does no harm.
+package tasks
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/orderflow/orderflow/internal/ident"
+	"github.com/orderflow/orderflow/order"
+)
+
+// Kind is a kind of task. The string is asynq's task type as well.
+type Kind string
+
+// The kinds of task.
+const (
+	PaymentConfirm Kind = "payment:confirm" // apply a verified callback
+	PaymentQuery   Kind = "payment:query"   // ask the channel about an attempt
+	ChannelClose   Kind = "channel:close"   // make sure that an attempt cannot be paid
+	OrderClose     Kind = "order:close"     // the time to pay is over
+	DeliveryNotify Kind = "delivery:notify" // tell the merchant to deliver
+	OrderComplete  Kind = "order:complete"  // the time to complain is over
+	RefundSubmit   Kind = "refund:submit"   // ask the channel to give money back
+	RefundQuery    Kind = "refund:query"    // ask the channel what became of that
+)
+
+// Queue is an asynq queue.
+type Queue string
+
+// The queues. Notices have one of their own, so that slow merchants never
+// stand in the way of payments.
+const (
+	Critical Queue = "critical"
+	Default  Queue = "default"
+	Notices  Queue = "notices"
+	Low      Queue = "low"
+)
+
+// Queues lists every queue.
+func Queues() []Queue { return []Queue{Critical, Default, Notices, Low} }
+
+// Spec is everything that is settled about a kind of task.
+type Spec struct {
+	Kind  Kind
+	Queue Queue
+	// Limit bounds one try of one row, its calls to the outside included.
+	Limit time.Duration
+	Retry Ladder
+}
+
+// Ladder is the waits between tries: the n-th try that failed is followed by
+// the n-th wait. Times are spread by ±Jitter so that failures which began
+// together do not come back together.
+type Ladder struct {
+	Steps  []time.Duration
+	Jitter float64 // 0.2 is ±20 %
+	// Forever repeats the last wait; otherwise the row is dead after the last
+	// and waits for an operator.
+	Forever bool
+}
+
+// After is the wait after the n-th failed try (n ≥ 1), and whether there is
+// one. unit is a random number in [0,1).
+func (l Ladder) After(n int, unit float64) (time.Duration, bool) {
+	if n > len(l.Steps) {
+		if !l.Forever {
+			return 0, false
+		}
+		n = len(l.Steps)
+	}
+	step := l.Steps[max(n, 1)-1]
+	return step + time.Duration(float64(step)*l.Jitter*(2*unit-1)), true
+}
+
+// Bundled is how many rows one asynq task carries at most.
+const Bundled = 64
+
+const (
+	sec  = time.Second
+	mins = time.Minute
+	hr   = time.Hour
+	day  = 24 * time.Hour
+)
+
+// ours is the ladder of steps that only our own database can fail.
+var ours = Ladder{Steps: []time.Duration{sec, 2 * sec, 5 * sec, 10 * sec, 30 * sec, mins, 5 * mins}, Jitter: 0.2, Forever: true}
+
+var specs = []Spec{
+	{PaymentConfirm, Critical, 20 * sec, Ladder{Steps: []time.Duration{sec, 2 * sec, 5 * sec, 15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins}, Jitter: 0.2, Forever: true}},
+	{PaymentQuery, Default, 20 * sec, Ladder{Steps: []time.Duration{15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins, 30 * mins, hr}, Jitter: 0.1, Forever: true}},
+	{ChannelClose, Default, 20 * sec, Ladder{Steps: []time.Duration{sec, 2 * sec, 5 * sec, 15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins}, Jitter: 0.2, Forever: true}},
+	{OrderClose, Critical, 20 * sec, ours},
+	{DeliveryNotify, Notices, 20 * sec, Ladder{Steps: []time.Duration{5 * sec, 15 * sec, 30 * sec, 3 * mins, 10 * mins, 20 * mins, 30 * mins, hr, 3 * hr, 6 * hr, 12 * hr, day, day}, Jitter: 0.2}},
+	{OrderComplete, Low, 20 * sec, ours},
+	{RefundSubmit, Default, 20 * sec, Ladder{Steps: []time.Duration{5 * sec, 15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins, 30 * mins, hr}, Jitter: 0.2, Forever: true}},
+	{RefundQuery, Default, 20 * sec, Ladder{Steps: []time.Duration{mins, mins, mins, mins, mins, 5 * mins, 10 * mins, 20 * mins, 30 * mins, hr, day}, Jitter: 0.1, Forever: true}},
+}
+
+// Specs lists every kind of task.
+func Specs() []Spec { return slices.Clone(specs) }
+
+// SpecOf finds a kind's Spec; an unknown kind is an error.
+func SpecOf(k Kind) (Spec, error) {
+	for _, s := range specs {
+		if s.Kind == k {
+			return s, nil
+		}
+	}
+	return Spec{}, fmt.Errorf("unknown task kind %q", k)
+}
+
+// Subject names what a task is about: an order, or a part of one.
+type Subject = ident.Of[struct{}]
+
+// Key is the name of a row: there is at most one live row of a key.
+type Key struct {
+	Kind    Kind
+	Subject Subject
+}
+
+func (k Key) String() string { return string(k.Kind) + "/" + k.Subject.String() }
+
+// Order is the order that the task is about.
+func (k Key) Order() order.ID { return order.Family(k.Subject) }
+
+// Message is a task that an event makes necessary.
+type Message struct {
+	Key
+	Due     time.Time
+	Payload []byte // small JSON or nil; most tasks need none
+}
+
+// Row is a task that is owed, as the outbox keeps it.
+type Row struct {
+	Key
+	Payload    []byte
+	DueAt      time.Time
+	Generation int // a requeue makes the next; older copies in Redis then mean nothing
+	Attempts   int // tries that failed
+	LastError  string
+	DeadAt     time.Time // zero while it is alive
+	PromotedAt time.Time // zero until handed to asynq
+	CreatedAt  time.Time
+}
+
+// Verdict is what became of a try of a row.
+type Verdict struct {
+	kind verdict
+	wait time.Duration
+	err  error
+}
+
+type verdict int
+
+const (
+	done verdict = iota
+	later
+	never
+)
+
+// Done says that the row is fulfilled.
+func Done() Verdict { return Verdict{kind: done} }
+
+// Later says that the try failed, or had no answer yet: the kind's ladder says
+// when the next one is.
+func Later(err error) Verdict { return Verdict{kind: later, err: err} }
+
+// LaterIn is Later with a wait of its own, for who was told when to come back.
+func LaterIn(wait time.Duration, err error) Verdict {
+	return Verdict{kind: later, wait: wait, err: err}
+}
+
+// Never says that no further try can help: an operator must look.
+func Never(err error) Verdict { return Verdict{kind: never, err: err} }
+
+// IsDone says whether the row is fulfilled.
+func (v Verdict) IsDone() bool { return v.kind == done }
+
+// Err is why the row is not fulfilled; nil when it is.
+func (v Verdict) Err() error { return v.err }
+
+// Next is the row as v leaves it, and whether it is still owed. now is when
+// the try ended.
+func (v Verdict) Next(r Row, now time.Time) (next Row, owed bool) {
+	if v.kind == done {
+		return Row{}, false
+	}
+	r.PromotedAt, r.Attempts = time.Time{}, r.Attempts+1
+	if v.err != nil {
+		r.LastError = clip(v.err.Error())
+	}
+	spec, err := SpecOf(r.Kind)
+	wait, again := spec.Retry.After(r.Attempts, rand.Float64()) //nolint:gosec // jitter, not a secret
+	switch {
+	case v.kind == never || err != nil || !again:
+		r.DeadAt = now
+	case v.wait > 0:
+		r.DueAt = now.Add(v.wait)
+	default:
+		r.DueAt = now.Add(wait)
+	}
+	return r, true
+}
+
+func clip(s string) string {
+	const most = 1000
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}
+
+// SubjectOf reads a subject as operators type it.
+func SubjectOf(s string) (Subject, error) {
+	id, err := uuid.Parse(s)
+	if err != nil {
+		return Subject{}, fmt.Errorf("%q is not a task's subject: want a UUID", clip(s))
+	}
+	return Subject(id), nil
+}
