@@ -18,17 +18,17 @@ import (
 	"github.com/uptrace/bun/dialect/pgdialect"
 )
 
-// DB is two pools on one database: one for bun, and a small one for the hot
-// path, so that no page of an operator's ever waits before money does.
-// Close it when done.
+// DB is two pools on one database: one for bun, and one for the few statements
+// that run all the time and are prepared once. Close it when done.
 type DB struct {
 	*bun.DB
 	hot     *pgxpool.Pool
-	reading *pgxpool.Pool
+	reading *pgxpool.Pool // bun's
 }
 
-// hotConns is enough for every group commit to be in flight at once.
-const hotConns = 8
+// hotConns is enough for every group commit to be in flight at once, with some
+// to spare for reading orders.
+const hotConns = 12
 
 // Open makes the pools for a PostgreSQL URL. It does not connect yet.
 // maxConns is of bun's pool; 0 means 16.
@@ -36,8 +36,8 @@ func Open(ctx context.Context, url string, maxConns int) (*DB, error) {
 	if maxConns <= 0 {
 		maxConns = 16
 	}
-	// bun writes its arguments into the text: preparing each text would only
-	// fill the server's memory. The hot path's few texts are prepared once.
+	// bun writes its arguments into the text: to prepare each would only fill the
+	// server's memory.
 	reading, err := openPool(ctx, url, maxConns, pgx.QueryExecModeExec)
 	if err != nil {
 		return nil, err

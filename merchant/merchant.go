@@ -60,5 +60,8 @@ type Attempt struct {
 	OK         bool
 	HTTPStatus int // 0: there was no answer
 	Duration   time.Duration
-	Error      string // why it is not OK: a class and a sentence
+	Error      string // why it is not OK: a Class, a colon and a sentence
+
+	RetryAfter time.Duration // what the merchant asked for, at most MaxRetryAfter; 0: nothing
+	Gone       bool          // it answered 410: it wants no more of this
 }

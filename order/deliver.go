@@ -50,13 +50,6 @@ func (o *Order) FailDelivery(reason string, by Actor, now time.Time) error {
 	return nil
 }
 
-// Notified notes that the merchant answered the notice of a paid order.
-// It does not move the order: an answer is not an acceptance.
-func (o *Order) Notified(now time.Time) error {
-	o.record(EventMerchantNotified, System, now, Detail{})
-	return nil
-}
-
 // Complete settles a delivered order to its merchant (O7).
 func (o *Order) Complete(by Actor, now time.Time) error {
 	switch {

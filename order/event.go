@@ -1,6 +1,10 @@
 package order
 
-import "time"
+import (
+	"strconv"
+	"strings"
+	"time"
+)
 
 // EventType names what happened to an order, as the timeline shows it.
 type EventType string
@@ -26,7 +30,6 @@ const (
 	EventRefundSubmitted  EventType = "refund.submitted"
 	EventRefundSucceeded  EventType = "refund.succeeded"
 	EventRefundAbnormal   EventType = "refund.abnormal"
-	EventMerchantNotified EventType = "merchant.notified"
 )
 
 // Event is one line of an order's timeline.
@@ -60,3 +63,27 @@ const System Actor = "system"
 
 // ByChannel is a payment channel as an actor.
 func ByChannel(name string) Actor { return Actor("channel:" + name) }
+
+// String is the detail on one line, for people.
+func (d Detail) String() string {
+	var parts []string
+	add := func(name, value string) {
+		if value != "" {
+			parts = append(parts, name+"="+value)
+		}
+	}
+	if d.Amount != 0 {
+		add("amount", strings.TrimSpace(strconv.FormatInt(d.Amount, 10)+" "+d.Currency))
+	}
+	if !d.Attempt.IsZero() {
+		add("payment", d.Attempt.Compact())
+	}
+	if !d.Refund.IsZero() {
+		add("refund", d.Refund.Compact())
+	}
+	add("channel", d.Channel)
+	add("trade_no", d.TradeNo)
+	add("proof", d.Proof)
+	add("reason", d.Reason)
+	return strings.Join(parts, " ")
+}

@@ -30,8 +30,8 @@ type Channel interface {
 	// answer, not an error.
 	Query(ctx context.Context, outTradeNo string) (Payment, error)
 	// Close makes sure that a payment cannot be made any more. The answer's
-	// State is Closed when that is certain, or Paid when the buyer was faster;
-	// anything else means that it is not certain yet.
+	// State is Closed when that is certain, or Paid (or Refunded) when the buyer
+	// was faster; anything else means that it is not certain yet.
 	Close(ctx context.Context, outTradeNo string) (Payment, error)
 
 	// Refund gives money back. It is idempotent on RefundRequest.OutRefundNo:

@@ -5,35 +5,33 @@ import (
 	"fmt"
 )
 
-// Bundle is what travels through Redis: the names of rows of one kind that are
-// due together. Whoever takes it reads the rows themselves.
+// Bundle is what travels through Redis: the subjects of rows of one kind that
+// are due together. Whoever takes it reads the rows themselves, so a bundle
+// that is stale, doubled or lost says nothing wrong.
 type Bundle struct {
-	Version int   `json:"v"`
-	Rows    []Ref `json:"rows"`
+	Version  int       `json:"v"`
+	Subjects []Subject `json:"ids"`
 }
 
-// Ref names a row at one generation.
-type Ref struct {
-	Subject    Subject `json:"id"`
-	Generation int     `json:"g,omitempty"`
-}
+// Bundled is how many rows one asynq task carries at most.
+const Bundled = 64
 
 // bundleVersion is of the payload's form. A worker refuses what it does not
 // know, and the relay puts the rows back for one that does.
 const bundleVersion = 1
 
-// Encode is the payload of an asynq task that carries refs.
-func Encode(refs []Ref) []byte {
-	b, err := json.Marshal(Bundle{Version: bundleVersion, Rows: refs})
+// Encode is the payload of an asynq task.
+func Encode(subjects []Subject) []byte {
+	b, err := json.Marshal(Bundle{Version: bundleVersion, Subjects: subjects})
 	if err != nil {
 		panic("tasks: a bundle always has a JSON form: " + err.Error())
 	}
 	return b
 }
 
-// Decode reads a payload. An error means that it is not ours or from another
+// Decode reads a payload. An error means that it is not ours, or from another
 // release.
-func Decode(payload []byte) ([]Ref, error) {
+func Decode(payload []byte) ([]Subject, error) {
 	var b Bundle
 	if err := json.Unmarshal(payload, &b); err != nil {
 		return nil, fmt.Errorf("payload is not a bundle: %w", err)
@@ -41,8 +39,8 @@ func Decode(payload []byte) ([]Ref, error) {
 	if b.Version != bundleVersion {
 		return nil, fmt.Errorf("bundle version %d: this release reads %d", b.Version, bundleVersion)
 	}
-	if len(b.Rows) == 0 || len(b.Rows) > Bundled {
-		return nil, fmt.Errorf("bundle of %d rows: want 1 to %d", len(b.Rows), Bundled)
+	if len(b.Subjects) == 0 || len(b.Subjects) > Bundled {
+		return nil, fmt.Errorf("bundle of %d rows: want 1 to %d", len(b.Subjects), Bundled)
 	}
-	return b.Rows, nil
+	return b.Subjects, nil
 }

@@ -10,7 +10,6 @@ package tasks
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -55,6 +54,8 @@ type Spec struct {
 	Queue Queue
 	// Limit bounds one try of one row, its calls to the outside included.
 	Limit time.Duration
+	// Local says that a try calls nobody: only our own database can fail it.
+	Local bool
 	Retry Ladder
 }
 
@@ -82,9 +83,6 @@ func (l Ladder) After(n int, unit float64) (time.Duration, bool) {
 	return step + time.Duration(float64(step)*l.Jitter*(2*unit-1)), true
 }
 
-// Bundled is how many rows one asynq task carries at most.
-const Bundled = 64
-
 const (
 	sec  = time.Second
 	mins = time.Minute
@@ -96,14 +94,14 @@ const (
 var ours = Ladder{Steps: []time.Duration{sec, 2 * sec, 5 * sec, 10 * sec, 30 * sec, mins, 5 * mins}, Jitter: 0.2, Forever: true}
 
 var specs = []Spec{
-	{PaymentConfirm, Critical, 20 * sec, Ladder{Steps: []time.Duration{sec, 2 * sec, 5 * sec, 15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins}, Jitter: 0.2, Forever: true}},
-	{PaymentQuery, Default, 20 * sec, Ladder{Steps: []time.Duration{15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins, 30 * mins, hr}, Jitter: 0.1, Forever: true}},
-	{ChannelClose, Default, 20 * sec, Ladder{Steps: []time.Duration{sec, 2 * sec, 5 * sec, 15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins}, Jitter: 0.2, Forever: true}},
-	{OrderClose, Critical, 20 * sec, ours},
-	{DeliveryNotify, Notices, 20 * sec, Ladder{Steps: []time.Duration{5 * sec, 15 * sec, 30 * sec, 3 * mins, 10 * mins, 20 * mins, 30 * mins, hr, 3 * hr, 6 * hr, 12 * hr, day, day}, Jitter: 0.2}},
-	{OrderComplete, Low, 20 * sec, ours},
-	{RefundSubmit, Default, 20 * sec, Ladder{Steps: []time.Duration{5 * sec, 15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins, 30 * mins, hr}, Jitter: 0.2, Forever: true}},
-	{RefundQuery, Default, 20 * sec, Ladder{Steps: []time.Duration{mins, mins, mins, mins, mins, 5 * mins, 10 * mins, 20 * mins, 30 * mins, hr, day}, Jitter: 0.1, Forever: true}},
+	{PaymentConfirm, Critical, 5 * sec, true, ours},
+	{PaymentQuery, Default, 20 * sec, false, Ladder{Steps: []time.Duration{15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins, 30 * mins, hr}, Jitter: 0.1, Forever: true}},
+	{ChannelClose, Default, 20 * sec, false, Ladder{Steps: []time.Duration{sec, 2 * sec, 5 * sec, 15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins}, Jitter: 0.2, Forever: true}},
+	{OrderClose, Critical, 5 * sec, true, ours},
+	{DeliveryNotify, Notices, 20 * sec, false, Ladder{Steps: []time.Duration{5 * sec, 15 * sec, 30 * sec, 3 * mins, 10 * mins, 20 * mins, 30 * mins, hr, 3 * hr, 6 * hr, 12 * hr, day, day}, Jitter: 0.2}},
+	{OrderComplete, Low, 5 * sec, true, ours},
+	{RefundSubmit, Default, 20 * sec, false, Ladder{Steps: []time.Duration{5 * sec, 15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins, 30 * mins, hr}, Jitter: 0.2, Forever: true}},
+	{RefundQuery, Default, 20 * sec, false, Ladder{Steps: []time.Duration{mins, mins, mins, mins, mins, 5 * mins, 10 * mins, 20 * mins, 30 * mins, hr, day}, Jitter: 0.1, Forever: true}},
 }
 
 // Specs lists every kind of task.
@@ -140,76 +138,23 @@ type Message struct {
 	Payload []byte // small JSON or nil; most tasks need none
 }
 
+// Due is a row that has been stamped promoted, and the time that it is for.
+type Due struct {
+	Key
+	At time.Time
+}
+
 // Row is a task that is owed, as the outbox keeps it.
 type Row struct {
 	Key
 	Payload    []byte
 	DueAt      time.Time
-	Generation int // a requeue makes the next; older copies in Redis then mean nothing
+	Generation int // a new reason for the same row makes the next: an older try can then not settle it
 	Attempts   int // tries that failed
 	LastError  string
 	DeadAt     time.Time // zero while it is alive
 	PromotedAt time.Time // zero until handed to asynq
 	CreatedAt  time.Time
-}
-
-// Verdict is what became of a try of a row.
-type Verdict struct {
-	kind verdict
-	wait time.Duration
-	err  error
-}
-
-type verdict int
-
-const (
-	done verdict = iota
-	later
-	never
-)
-
-// Done says that the row is fulfilled.
-func Done() Verdict { return Verdict{kind: done} }
-
-// Later says that the try failed, or had no answer yet: the kind's ladder says
-// when the next one is.
-func Later(err error) Verdict { return Verdict{kind: later, err: err} }
-
-// LaterIn is Later with a wait of its own, for who was told when to come back.
-func LaterIn(wait time.Duration, err error) Verdict {
-	return Verdict{kind: later, wait: wait, err: err}
-}
-
-// Never says that no further try can help: an operator must look.
-func Never(err error) Verdict { return Verdict{kind: never, err: err} }
-
-// IsDone says whether the row is fulfilled.
-func (v Verdict) IsDone() bool { return v.kind == done }
-
-// Err is why the row is not fulfilled; nil when it is.
-func (v Verdict) Err() error { return v.err }
-
-// Next is the row as v leaves it, and whether it is still owed. now is when
-// the try ended.
-func (v Verdict) Next(r Row, now time.Time) (next Row, owed bool) {
-	if v.kind == done {
-		return Row{}, false
-	}
-	r.PromotedAt, r.Attempts = time.Time{}, r.Attempts+1
-	if v.err != nil {
-		r.LastError = clip(v.err.Error())
-	}
-	spec, err := SpecOf(r.Kind)
-	wait, again := spec.Retry.After(r.Attempts, rand.Float64()) //nolint:gosec // jitter, not a secret
-	switch {
-	case v.kind == never || err != nil || !again:
-		r.DeadAt = now
-	case v.wait > 0:
-		r.DueAt = now.Add(v.wait)
-	default:
-		r.DueAt = now.Add(wait)
-	}
-	return r, true
 }
 
 func clip(s string) string {

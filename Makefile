@@ -1,0 +1,21 @@
+# What is checked, and how, is in .ci/run; these are its names at a keyboard.
+
+.PHONY: check build test race vet lint tidy fuzz clean
+
+check: ## everything, exactly as CI runs it
+	.ci/run
+
+build: ## bin/orderflow, as it is released
+	CGO_ENABLED=0 go build -trimpath -o bin/orderflow .
+
+test: ## all tests, on servers that the tests bring along
+	go test ./...
+
+race: ## all tests on real servers, with the race detector
+	.ci/run servers
+
+vet lint tidy fuzz: ## one step of the checks; fuzz gives every fuzz test ten seconds
+	.ci/run $@
+
+clean: ## what was built; data under .orderflow stay
+	rm -rf bin dist

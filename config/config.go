@@ -1,0 +1,165 @@
+// Package config reads the settings, once, and hands them on as plain values.
+//
+// Every setting has one name, such as "relay.horizon", and may be given in four
+// places. The first that has it wins:
+//
+//	flag         --log-level (only the settings that people type)
+//	environment  ORDERFLOW_RELAY_HORIZON; DATABASE_URL and REDIS_URL go without the prefix
+//	file         relay: {horizon: 2m} in orderflow.yaml, or in what --config or ORDERFLOW_CONFIG names
+//	default
+//
+// An empty environment variable counts as absent; an empty flag or an empty
+// string in the file does not. Names that nobody knows are faults, and all
+// faults are reported together. The package imports nothing of what it
+// configures: internal/app turns a Config into the other packages' options.
+package config
+
+import (
+	"net"
+	"slices"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// Config is all settings. The zero value is of no use: get one from Load.
+type Config struct {
+	HTTP      HTTP
+	PublicURL string // where channels and buyers reach us; empty: see BaseURL
+	Database  Database
+	Redis     Redis
+	Roles     Roles
+	Relay     Relay
+	Workers   Workers
+	Terms     Terms
+	Sandbox   Sandbox
+	Notify    Notify
+	Log       Log
+}
+
+// HTTP is the door.
+type HTTP struct {
+	Addr string // host:port to listen on
+}
+
+// BaseURL is PublicURL, or what the address makes of itself on this machine.
+func (c Config) BaseURL() string {
+	if c.PublicURL != "" {
+		return c.PublicURL
+	}
+	host, port, err := net.SplitHostPort(c.HTTP.Addr)
+	if ip := net.ParseIP(host); err != nil || host == "" || (ip != nil && ip.IsUnspecified()) {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// Database is where PostgreSQL is. It may hold a password: never log it.
+type Database struct {
+	URL      string
+	MaxConns int
+}
+
+// Redis is where Redis is. It may hold a password: never log it.
+type Redis struct {
+	URL string
+}
+
+// Relay is how the outbox is carried to Redis.
+type Relay struct {
+	Horizon time.Duration // rows due within it are handed to asynq
+	Every   time.Duration // how often it looks
+	Slack   time.Duration // added to a task's limit and its queue's latency before its row is put back
+}
+
+// Workers is how tasks are run.
+type Workers struct {
+	Concurrency        int           // tasks at once, notices apart
+	NoticesConcurrency int           // notices to merchants at once
+	CheckInterval      time.Duration // how often an idle worker asks for a task
+	DelayedInterval    time.Duration // how often delayed tasks are moved to their queues
+	ShutdownTimeout    time.Duration // how long running tasks may finish at the end
+}
+
+// Terms are the times that follow events by agreement.
+type Terms struct {
+	FirstQuery     time.Duration // how long a callback may take before the channel is asked
+	CompleteAfter  time.Duration // how long after its delivery an order is complete
+	PollAfterClose time.Duration // how long after an attempt's expiry the channel is still asked
+}
+
+// Sandbox is the payment channel without money.
+type Sandbox struct {
+	Enabled bool
+	URL     string // empty: our own simulator, at BaseURL + "/sandbox"
+	Secret  string // signs both ways
+}
+
+// Notify is how merchants are told.
+type Notify struct {
+	AllowLoopback bool // endpoints on loopback and private addresses: for development only
+}
+
+// Log is what is logged and how.
+type Log struct {
+	Level  string // debug, info, warn or error
+	Format string // json or console
+}
+
+// Role is a part of the service that a process may play.
+type Role string
+
+// The roles.
+const (
+	API     Role = "api"
+	Relayer Role = "relay"
+	Worker  Role = "worker"
+	Monitor Role = "monitor"
+)
+
+// Roles are the parts that this process plays, in the order above.
+type Roles []Role
+
+// AllRoles lists every role.
+func AllRoles() Roles { return Roles{API, Relayer, Worker, Monitor} }
+
+// Has says whether r is among them.
+func (rs Roles) Has(r Role) bool { return slices.Contains(rs, r) }
+
+// Sources is where settings come from.
+type Sources struct {
+	// Flags is a parsed flag set, as Flags filled it; flags that are not of
+	// settings are left alone. nil: none.
+	Flags *pflag.FlagSet
+	// Env is the environment as os.Environ gives it. nil: the process's.
+	Env func() []string
+	// File is the path of a settings file that must exist. Empty: what --config
+	// or ORDERFLOW_CONFIG names, else ./orderflow.yaml if it is there.
+	File string
+	// Defaults replaces defaults, by the settings' names.
+	Defaults map[string]string
+	// Required names settings that must not be empty.
+	Required []string
+}
+
+// DevDefaults are the defaults of `orderflow dev`: loopback only, the sandbox
+// channel on, logs for people.
+func DevDefaults() map[string]string {
+	return map[string]string{ //nolint:gosec // its secret is known to everybody and moves no money
+		"http":                  "127.0.0.1:8080",
+		"sandbox.enabled":       "true",
+		"sandbox.secret":        "dev_sandbox_secret",
+		"notify.allow_loopback": "true",
+		"log.format":            "console",
+	}
+}
+
+// Load reads and checks every setting. Its error is of type Faults and tells
+// everything that is wrong; the Config is then of no use.
+func Load(s Sources) (Config, error) {
+	c, _, faults := settle(s)
+	if len(faults) > 0 {
+		return Config{}, faults
+	}
+	return c, nil
+}

@@ -1,0 +1,129 @@
+package db
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/orderflow/orderflow/order"
+)
+
+// Finding is one thing in the database that cannot be right.
+type Finding struct {
+	Check string // which rule it breaks
+	What  string // the row, in words
+}
+
+func (f Finding) String() string { return f.Check + ": " + f.What }
+
+// audit lists the rules that hold at any moment between two transactions. Each
+// query returns, as one text column, what breaks its rule.
+var audit = []struct{ check, sql string }{
+	{"stock held is what open orders hold", `
+		SELECT format('%s/%s holds %s, its orders %s', s.merchant_id, s.sku, s.held, coalesce(m.held, 0)) FROM stock s LEFT JOIN (
+			SELECT o.merchant_id, m.sku, sum(CASE m.kind WHEN 'hold' THEN m.quantity WHEN 'restock' THEN 0 ELSE -m.quantity END) AS held
+			FROM stock_moves m JOIN orders o ON o.id = m.order_id GROUP BY 1, 2
+		) m USING (merchant_id, sku) WHERE s.held <> coalesce(m.held, 0)`},
+	{"an order's stock is held, released or consumed as its status says", `
+		SELECT format('order %s is %s, its %s of %s', o.id, o.status, array_agg(m.kind ORDER BY m.kind), m.sku)
+		FROM orders o JOIN stock_moves m ON m.order_id = o.id GROUP BY o.id, o.status, m.sku
+		HAVING (o.status IN ('pending_pay', 'closing')) <> (array_agg(m.kind ORDER BY m.kind) = '{hold}')
+			OR (o.status = 'closed') <> (array_agg(m.kind ORDER BY m.kind) = '{hold,release}')`},
+	{"the channels' money is the ledger's", `
+		SELECT format('%s: attempts say %s, the ledger %s', coalesce(a.account, l.account), coalesce(a.amount, 0), coalesce(l.amount, 0)) FROM (
+			SELECT 'channel_receivable:' || a.channel AS account, sum(a.paid_amount)
+				- coalesce(sum((SELECT sum(r.amount) FROM refunds r WHERE r.attempt_id = a.id AND r.status = 'success')), 0) AS amount
+			FROM attempts a WHERE a.status = 'success' GROUP BY 1
+		) a FULL JOIN (
+			SELECT account, sum(amount) AS amount FROM (
+				SELECT debit AS account, amount FROM ledger_postings UNION ALL SELECT credit, -amount FROM ledger_postings
+			) p WHERE account LIKE 'channel_receivable:%' GROUP BY 1
+		) l ON a.account = l.account WHERE coalesce(a.amount, 0) <> coalesce(l.amount, 0)`},
+	{"a paid order is captured once, with its amount", `
+		SELECT format('order %s of %s has captures %s', o.id, o.amount, array_agg(p.amount)) FROM orders o
+		LEFT JOIN ledger_postings p ON p.order_id = o.id AND p.credit LIKE 'merchant_pending:%'
+		GROUP BY o.id HAVING CASE WHEN o.paid_at IS NULL THEN count(p.amount) <> 0 ELSE count(p.amount) <> 1 OR min(p.amount) <> o.amount END`},
+	{"at most one payment moves an order", `
+		SELECT format('order of attempt %s has %s applied payments', min(id::text), count(*)) FROM attempts WHERE disposition = 'applied'
+		GROUP BY substring(id::text FOR 34) HAVING count(*) > 1`},
+	{"the timeline has no gap and ends in the order's status", `
+		SELECT format('order %s is %s at version %s, its timeline ends %s after %s of %s', o.id, o.status, o.version, e.status, e.n, e.last)
+		FROM orders o LEFT JOIN (SELECT order_id, count(*) AS n, max(seq) AS last, (array_agg(status ORDER BY seq DESC))[1] AS status
+			FROM order_events GROUP BY 1) e ON e.order_id = o.id
+		WHERE o.version IS DISTINCT FROM e.n OR o.version IS DISTINCT FROM e.last OR o.status IS DISTINCT FROM e.status`},
+	{"what must still happen is owed", `
+		SELECT format('order %s owes %s and has no such row', owed.id, owed.kind) FROM (
+			SELECT 'order:close' AS kind, id FROM orders WHERE status = 'pending_pay'
+			UNION ALL SELECT 'order:complete', id FROM orders WHERE status = 'delivered'
+			UNION ALL SELECT 'payment:query', id FROM attempts WHERE status = 'paying'
+			UNION ALL SELECT 'channel:close', a.id FROM attempts a JOIN orders o ON substring(o.id::text FOR 34) = substring(a.id::text FOR 34)
+				WHERE a.status = 'paying' AND o.status = 'closing'
+			UNION ALL SELECT 'refund:submit', id FROM refunds WHERE status = 'created'
+		) owed LEFT JOIN outbox b ON b.kind = owed.kind AND b.subject = owed.id WHERE b.subject IS NULL`},
+	{"a refund that was asked for is followed up", `
+		SELECT format('refund %s is processing and owed by no row', r.id) FROM refunds r
+		LEFT JOIN outbox b ON b.kind IN ('refund:submit', 'refund:query') AND b.subject = r.id WHERE r.status = 'processing' AND b.subject IS NULL`},
+	{"a paid order's merchant is told", `
+		SELECT format('order %s was never told to its merchant', n.id) FROM notices n
+		LEFT JOIN outbox b ON b.kind = 'delivery:notify' AND b.subject = n.id
+		JOIN orders o ON substring(o.id::text FOR 34) = substring(n.id::text FOR 34)
+		WHERE n.type = 'order.paid' AND o.status = 'paid' AND b.subject IS NULL
+			AND NOT EXISTS (SELECT 1 FROM notice_attempts t WHERE t.notice_id = n.id AND t.ok)`},
+	{"nothing is owed that is done", `
+		SELECT format('order %s is %s and its %s is still owed', o.id, o.status, b.kind) FROM outbox b JOIN orders o ON o.id = b.subject
+		WHERE (b.kind = 'order:close' AND o.status <> 'pending_pay') OR (b.kind = 'order:complete' AND o.status <> 'delivered')`},
+}
+
+// Audit checks, in one snapshot of the database, that stock adds up, that money
+// is where the attempts say, that every timeline is whole and that all that
+// must still happen is owed. It returns what does not hold; a sound database
+// has no findings. It reads every order: on a large database it takes a while.
+func (d *DB) Audit(ctx context.Context) (list []Finding, err error) {
+	err = pgx.BeginTxFunc(ctx, d.reading, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		for _, a := range audit {
+			rows, err := tx.Query(ctx, a.sql+" LIMIT 20")
+			if err != nil {
+				return fmt.Errorf("audit %q: %w", a.check, err)
+			}
+			found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			if err != nil {
+				return fmt.Errorf("audit %q: %w", a.check, err)
+			}
+			for _, what := range found {
+				list = append(list, Finding{a.check, what})
+			}
+		}
+		skipped, err := skippedStates(ctx, tx)
+		list = append(list, skipped...)
+		return err
+	})
+	return list, err
+}
+
+// skippedStates finds timelines that take a step which the state machine has
+// not.
+func skippedStates(ctx context.Context, tx pgx.Tx) (list []Finding, err error) {
+	allowed := map[[2]order.Status]bool{}
+	for _, t := range order.Transitions() {
+		allowed[[2]order.Status{t.From, t.To}] = true
+	}
+	rows, err := tx.Query(ctx, `SELECT coalesce(before, ''), status, count(*), min(order_id::text) FROM (
+		SELECT order_id, status, lag(status) OVER (PARTITION BY order_id ORDER BY seq) AS before FROM order_events
+	) e WHERE before IS DISTINCT FROM status GROUP BY 1, 2`)
+	if err != nil {
+		return nil, fmt.Errorf("audit steps: %w", err)
+	}
+	var (
+		from, to string
+		n        int
+		id       string
+	)
+	_, err = pgx.ForEachRow(rows, []any{&from, &to, &n, &id}, func() error {
+		if !allowed[[2]order.Status{order.Status(from), order.Status(to)}] {
+			list = append(list, Finding{"no order skips a state", fmt.Sprintf("%d went from %q to %q, one is %s", n, from, to, id)})
+		}
+		return nil
+	})
+	return list, err
+}

@@ -1,0 +1,118 @@
+// Package dbtest gives every test a clean migrated database and a clean Redis
+// of its own, so that tests run in parallel from their first line.
+//
+// With DATABASE_URL and REDIS_URL it uses those servers, which any number of
+// test binaries may share; else private ones that last as long as the test
+// binary. A package whose tests use it says
+//
+//	func TestMain(m *testing.M) { dbtest.Main(m) }
+//
+// so that the private servers end in good order; without it they end too, with
+// the process. Where no server can be had the test fails and says why: nothing
+// is ever skipped.
+package dbtest
+
+import (
+	"context"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/orderflow/orderflow/db"
+	"github.com/orderflow/orderflow/internal/embedded"
+)
+
+// patience is how long a test waits for a place on a server.
+const patience = 5 * time.Minute
+
+// poolSize is of bun's pool in a test; the store's own comes on top.
+const poolSize = 8
+
+// New is a clean migrated database for this test, closed and dropped at its
+// end.
+func New(t testing.TB) *db.DB {
+	t.Helper()
+	d, err := db.Open(t.Context(), URL(t), poolSize)
+	if err != nil {
+		t.Fatalf("open test database: %v", err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	return d
+}
+
+// URL is the same as a URL. The database is dropped at the test's end, with
+// whoever is still connected.
+func URL(t testing.TB) string {
+	t.Helper()
+	server := os.Getenv("DATABASE_URL")
+	if server == "" {
+		server = private.postgres.get(t, embedded.PostgreSQL).URL
+	}
+	return clone(t, server)
+}
+
+// Redis is the URL of a clean Redis for this test: a logical database, so clear
+// it with FLUSHDB and leave FLUSHALL alone. Publish and subscribe know no
+// logical databases: channels are shared with other tests.
+func Redis(t testing.TB) string {
+	t.Helper()
+	if server := os.Getenv("REDIS_URL"); server != "" {
+		return logical(t, server, sharedDatabases)
+	}
+	s := private.redis.get(t, embedded.Redis)
+	if s.InProcess {
+		return standIn(t)
+	}
+	return logical(t, s.URL, privateDatabases)
+}
+
+// standIn is a server inside this process for one test.
+func standIn(t testing.TB) string {
+	t.Helper()
+	s, err := embedded.Redis(t.Context(), embedded.Options{})
+	if err != nil {
+		t.Fatalf("test Redis: %v", err)
+	}
+	t.Cleanup(s.Stop)
+	return s.URL
+}
+
+// Main runs the tests, ends the private servers and exits.
+func Main(m *testing.M) {
+	code := m.Run()
+	private.postgres.stop()
+	private.redis.stop()
+	os.Exit(code)
+}
+
+// private are this test binary's servers, started by the first test that needs
+// them. They belong to the process, as its tests share nothing else.
+var private struct{ postgres, redis server }
+
+type server struct {
+	mu      sync.Mutex
+	running *embedded.Server
+	err     error
+}
+
+func (s *server) get(t testing.TB, start func(context.Context, embedded.Options) (*embedded.Server, error)) *embedded.Server {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running == nil && s.err == nil {
+		s.running, s.err = start(context.Background(), embedded.Options{})
+	}
+	if s.err != nil {
+		t.Fatalf("test server: %v", s.err)
+	}
+	return s.running
+}
+
+func (s *server) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running != nil {
+		s.running.Stop()
+	}
+}

@@ -1,0 +1,210 @@
+package dbtest
+
+import (
+	"context"
+	"net/url"
+	"os"
+	"os/exec"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
+	"github.com/stretchr/testify/require"
+
+	"github.com/orderflow/orderflow/internal/embedded"
+)
+
+func TestMain(m *testing.M) { Main(m) }
+
+func TestCleanDatabases(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"one", "two", "three", "four", "five", "six"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := New(t)
+			steps, err := d.Migrations(t.Context())
+			require.NoError(t, err)
+			for _, s := range steps {
+				require.True(t, s.Applied, s.Name)
+			}
+			// The same row in all: each must be alone.
+			_, err = d.ExecContext(t.Context(), "INSERT INTO merchants (id) VALUES ('m_1')")
+			require.NoError(t, err)
+		})
+	}
+}
+
+func TestCleanRedis(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"one", "two", "three", "four", "five", "six"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := client(t, Redis(t))
+			require.Zero(t, c.DBSize(t.Context()).Val())
+			require.NoError(t, c.Set(t.Context(), "mine", name, 0).Err())
+			require.Equal(t, name, c.Get(t.Context(), "mine").Val())
+		})
+	}
+}
+
+func client(t *testing.T, server string) *redis.Client {
+	t.Helper()
+	u, err := url.Parse(server)
+	require.NoError(t, err)
+	require.NotEqual(t, "/", u.Path)
+	o, err := redis.ParseURL(server)
+	require.NoError(t, err)
+	c := open(t, u, o.DB)
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// Several test binaries use the servers that the environment names, none of
+// which has a template yet.
+func TestBinariesShareServers(t *testing.T) {
+	t.Parallel()
+	postgres, err := embedded.PostgreSQL(t.Context(), embedded.Options{})
+	require.NoError(t, err)
+	t.Cleanup(postgres.Stop)
+	cache, err := embedded.Redis(t.Context(), embedded.Options{})
+	require.NoError(t, err)
+	t.Cleanup(cache.Stop)
+
+	for _, name := range []string{"one", "two", "three"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestClean", "-test.v")
+			cmd.Env = append(os.Environ(), "DATABASE_URL="+postgres.URL, "REDIS_URL="+cache.URL)
+			said, err := cmd.CombinedOutput()
+			require.NoError(t, err, string(said))
+			require.Contains(t, string(said), "--- PASS: TestCleanDatabases/six")
+		})
+	}
+	t.Cleanup(func() {
+		require.Equal(t, []string{}, testDatabases(t, postgres.URL), "all dropped")
+		u, err := url.Parse(cache.URL)
+		require.NoError(t, err)
+		locks := open(t, u, 0)
+		defer locks.Close() //nolint:errcheck // only asked
+		require.Zero(t, locks.DBSize(context.WithoutCancel(t.Context())).Val(), "all given back")
+	})
+}
+
+func testDatabases(t *testing.T, server string) []string {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context()) // also in a clean-up
+	conn, err := pgx.Connect(ctx, server)
+	require.NoError(t, err)
+	defer conn.Close(ctx) //nolint:errcheck // only asked
+	rows, err := conn.Query(ctx, "SELECT datname::text FROM pg_database WHERE datname ~ '_test_|_new$'")
+	require.NoError(t, err)
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	return append([]string{}, names...)
+}
+
+func TestDatabaseOfAKilledTestIsReplaced(t *testing.T) {
+	t.Parallel()
+	s, err := embedded.PostgreSQL(t.Context(), embedded.Options{})
+	require.NoError(t, err)
+	t.Cleanup(s.Stop)
+
+	killed, err := connect(t.Context(), s.URL)
+	require.NoError(t, err)
+	left, err := killed.make(t.Context())
+	require.NoError(t, err)
+	conn, err := pgx.Connect(t.Context(), left)
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), "INSERT INTO merchants (id) VALUES ('m_left')")
+	require.NoError(t, err)
+	require.NoError(t, killed.conn.Close(t.Context())) // all that a kill does
+
+	again := clone(t, s.URL)
+	require.Equal(t, left, again, "the same place")
+	fresh, err := pgx.Connect(t.Context(), again)
+	require.NoError(t, err)
+	var merchants int
+	require.NoError(t, fresh.QueryRow(t.Context(), "SELECT count(*) FROM merchants").Scan(&merchants))
+	require.Zero(t, merchants)
+	require.NoError(t, fresh.Close(t.Context()))
+	require.Error(t, conn.Ping(t.Context()), "whoever was connected is cut off")
+}
+
+func TestDatabaseServerNotUsable(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ server, want string }{
+		"another kind": {"mysql://root@localhost/x", "want postgres://"},
+		"not there":    {"postgres://u:secret@127.0.0.1:1/x", "connect to DATABASE_URL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := connect(t.Context(), tc.server)
+			require.ErrorContains(t, err, tc.want)
+			require.NotContains(t, err.Error(), "secret")
+		})
+	}
+}
+
+func TestRedisPlaces(t *testing.T) {
+	t.Parallel()
+	s, err := embedded.Redis(t.Context(), embedded.Options{})
+	require.NoError(t, err)
+	t.Cleanup(s.Stop)
+	u, err := url.Parse(s.URL)
+	require.NoError(t, err)
+	locks := open(t, u, 0)
+	t.Cleanup(func() { _ = locks.Close() })
+
+	t.Run("who comes last waits for the first to go", func(t *testing.T) {
+		first, second, last := &place{locks: locks, token: "a"}, &place{locks: locks, token: "b"}, &place{locks: locks, token: "c"}
+		require.NoError(t, first.take(t.Context(), 2))
+		giveBack := first.keep(t)
+		require.NoError(t, second.take(t.Context(), 2))
+		defer second.keep(t)()
+		require.NotEqual(t, first.number, second.number)
+
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		require.ErrorContains(t, last.take(ctx, 2), "all 2 databases are taken")
+		giveBack()
+		require.NoError(t, last.take(t.Context(), 2))
+		require.Equal(t, first.number, last.number)
+		last.keep(t)()
+	})
+	t.Run("nobody gives another's back", func(t *testing.T) {
+		late := &place{locks: locks, token: "late"}
+		require.NoError(t, late.take(t.Context(), 1))
+		require.Positive(t, locks.PTTL(t.Context(), late.key()).Val(), "a killed holder's lock ends by itself")
+		require.NoError(t, locks.Set(t.Context(), late.key(), "another", 0).Err())
+		late.keep(t)()
+		require.Equal(t, "another", locks.GetDel(t.Context(), late.key()).Val())
+	})
+	t.Run("what was left there is gone", func(t *testing.T) {
+		dirty := open(t, u, 1)
+		defer dirty.Close() //nolint:errcheck // done with it
+		require.NoError(t, dirty.Set(t.Context(), "left", "over", 0).Err())
+		c := client(t, logical(t, s.URL, 1))
+		require.Equal(t, 1, c.Options().DB)
+		require.Zero(t, c.DBSize(t.Context()).Val())
+	})
+}
+
+func TestFingerprintTellsSchemasApart(t *testing.T) {
+	t.Parallel()
+	seen := map[string]string{}
+	for name, files := range map[string]fstest.MapFS{
+		"one file":    {"1.sql": {Data: []byte("a")}},
+		"other text":  {"1.sql": {Data: []byte("b")}},
+		"other name":  {"2.sql": {Data: []byte("a")}},
+		"two files":   {"1.sql": {Data: []byte("a")}, "2.sql": {}},
+		"moved bound": {"1.sql": {}, "2.sql": {Data: []byte("a")}},
+	} {
+		sum, err := fingerprint(files)
+		require.NoError(t, err)
+		require.Empty(t, seen[sum], name)
+		seen[sum] = name
+		require.Len(t, sum, 16, "it is part of a database's name")
+	}
+}

@@ -1,0 +1,98 @@
+package db
+
+import (
+	"context"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/orderflow/orderflow/merchant"
+	"github.com/orderflow/orderflow/order"
+)
+
+const (
+	// maxEndpoints bounds how far one notice of a merchant's fans out.
+	maxEndpoints = 20
+	// maxSecrets is how many secrets sign at once: what is older is forgotten.
+	maxSecrets = 3
+)
+
+type endpointModel struct {
+	bun.BaseModel `bun:"table:endpoints,alias:e"`
+
+	ID         merchant.EndpointID `bun:"id,pk"`
+	MerchantID string              `bun:"merchant_id"`
+	URL        string              `bun:"url"`
+	Events     []string            `bun:"events,array"`
+	Secrets    []string            `bun:"secrets,array"`
+	Paused     bool                `bun:"paused"`
+	CreatedAt  time.Time           `bun:"created_at,nullzero,default:now()"`
+}
+
+func (e endpointModel) endpoint() merchant.Endpoint {
+	return merchant.Endpoint{
+		ID: e.ID, MerchantID: e.MerchantID, URL: e.URL, Events: e.Events, Secrets: e.Secrets, Paused: e.Paused, CreatedAt: e.CreatedAt.UTC(),
+	}
+}
+
+// CreateEndpoint adds an endpoint to its merchant's; order.ErrNotFound when
+// there is no such merchant.
+func (d *DB) CreateEndpoint(ctx context.Context, e merchant.Endpoint) error {
+	row := endpointModel{
+		ID: e.ID, MerchantID: e.MerchantID, URL: e.URL, Events: append([]string{}, e.Events...), Secrets: append([]string{}, e.Secrets...),
+		Paused: e.Paused, CreatedAt: e.CreatedAt,
+	}
+	err := d.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error { return createEndpoint(ctx, tx, &row) })
+	return wrap(err, "create endpoint for merchant "+e.MerchantID)
+}
+
+func createEndpoint(ctx context.Context, tx bun.IDB, row *endpointModel) error {
+	// The lock makes the count hold until the row is in.
+	var owner merchantModel
+	if err := tx.NewSelect().Model(&owner).Where("id = ?", row.MerchantID).For("NO KEY UPDATE").Scan(ctx); err != nil {
+		return found(err)
+	}
+	n, err := tx.NewSelect().Model((*endpointModel)(nil)).Where("merchant_id = ?", row.MerchantID).Count(ctx)
+	if err != nil {
+		return err
+	}
+	if n >= maxEndpoints {
+		return &order.Refusal{Step: "add an endpoint", Why: "this merchant has 20 already; delete one first"}
+	}
+	_, err = tx.NewInsert().Model(row).Returning("NULL").Exec(ctx)
+	return err
+}
+
+// Endpoints lists a merchant's endpoints, oldest first.
+func (d *DB) Endpoints(ctx context.Context, merchantID string) ([]merchant.Endpoint, error) {
+	var rows []endpointModel
+	err := d.NewSelect().Model(&rows).Where("merchant_id = ?", merchantID).Order("id").Limit(maxEndpoints).Scan(ctx)
+	if err != nil {
+		return nil, wrap(err, "list endpoints of merchant "+merchantID)
+	}
+	return col(rows, endpointModel.endpoint), nil
+}
+
+// RotateEndpoint puts a new secret before an endpoint's others. The last three
+// sign, so the merchant can change over while both are good.
+func (d *DB) RotateEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, newSecret string) error {
+	q := d.NewUpdate().Model((*endpointModel)(nil)).Set("secrets = (ARRAY[?]::text[] || e.secrets)[1:?]", newSecret, maxSecrets)
+	return wrap(touched(itsOwn(q, merchantID, id).Exec(ctx)), "rotate the secret of endpoint "+id.String())
+}
+
+// PauseEndpoint stops notices to an endpoint, or lets them go on.
+func (d *DB) PauseEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, paused bool) error {
+	q := d.NewUpdate().Model((*endpointModel)(nil)).Set("paused = ?", paused)
+	return wrap(touched(itsOwn(q, merchantID, id).Exec(ctx)), "pause endpoint "+id.String())
+}
+
+// DeleteEndpoint takes an endpoint away. Its log of attempts stays.
+func (d *DB) DeleteEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID) error {
+	q := d.NewDelete().Model((*endpointModel)(nil)).Where("id = ?", id).Where("merchant_id = ?", merchantID)
+	return wrap(touched(q.Exec(ctx)), "delete endpoint "+id.String())
+}
+
+// itsOwn keeps one merchant's hands off another's endpoints: they are not found.
+func itsOwn(q *bun.UpdateQuery, merchantID string, id merchant.EndpointID) *bun.UpdateQuery {
+	return q.Where("id = ?", id).Where("merchant_id = ?", merchantID)
+}

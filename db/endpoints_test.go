@@ -1,0 +1,103 @@
+package db_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/orderflow/orderflow/db/dbtest"
+	"github.com/orderflow/orderflow/internal/ident"
+	"github.com/orderflow/orderflow/merchant"
+	"github.com/orderflow/orderflow/order"
+)
+
+func asRefusal(err error, target **order.Refusal) bool { return errors.As(err, target) }
+
+func endpoint(merchantID, secret string) merchant.Endpoint {
+	return merchant.Endpoint{
+		ID: ident.New[merchant.Endpoint](), MerchantID: merchantID, URL: "https://shop.example/hooks?a=1",
+		Events: []string{"order.paid", `say "hi", {you}`}, Secrets: []string{secret}, CreatedAt: nine,
+	}
+}
+
+func TestEndpoints(t *testing.T) {
+	t.Parallel()
+	d, ctx := dbtest.New(t), t.Context()
+	shop(t, d, "m_demo")
+	shop(t, d, "m_other")
+
+	first, second := endpoint("m_demo", "whsec_1"), endpoint("m_demo", "whsec_x")
+	second.Events = nil
+	require.NoError(t, d.CreateEndpoint(ctx, first))
+	require.NoError(t, d.CreateEndpoint(ctx, second))
+	require.ErrorIs(t, d.CreateEndpoint(ctx, endpoint("m_none", "s")), order.ErrNotFound)
+
+	list, err := d.Endpoints(ctx, "m_demo")
+	require.NoError(t, err)
+	require.Len(t, list, 2)
+	require.Equal(t, first, list[0])
+	require.True(t, list[1].Wants("order.closed"), "no events listed: all are wanted")
+
+	t.Run("belong to one merchant", func(t *testing.T) {
+		theirs, err := d.Endpoints(ctx, "m_other")
+		require.NoError(t, err)
+		require.Empty(t, theirs)
+		require.ErrorIs(t, d.RotateEndpoint(ctx, "m_other", first.ID, "whsec_stolen"), order.ErrNotFound)
+		require.ErrorIs(t, d.PauseEndpoint(ctx, "m_other", first.ID, true), order.ErrNotFound)
+		require.ErrorIs(t, d.DeleteEndpoint(ctx, "m_other", first.ID), order.ErrNotFound)
+		list, err := d.Endpoints(ctx, "m_demo")
+		require.NoError(t, err)
+		require.Equal(t, first, list[0], "nothing was changed")
+	})
+	t.Run("keep three secrets, the newest first", func(t *testing.T) {
+		for _, s := range []string{"whsec_2", "whsec_3", "whsec_'4"} {
+			require.NoError(t, d.RotateEndpoint(ctx, "m_demo", first.ID, s))
+		}
+		list, err := d.Endpoints(ctx, "m_demo")
+		require.NoError(t, err)
+		require.Equal(t, []string{"whsec_'4", "whsec_3", "whsec_2"}, list[0].Secrets)
+		require.Equal(t, []string{"whsec_x"}, list[1].Secrets, "of that endpoint only")
+	})
+	t.Run("are paused and resumed", func(t *testing.T) {
+		for _, paused := range []bool{true, false} {
+			require.NoError(t, d.PauseEndpoint(ctx, "m_demo", first.ID, paused))
+			list, err := d.Endpoints(ctx, "m_demo")
+			require.NoError(t, err)
+			require.Equal(t, paused, list[0].Paused)
+		}
+	})
+	t.Run("are deleted once", func(t *testing.T) {
+		require.NoError(t, d.DeleteEndpoint(ctx, "m_demo", first.ID))
+		require.ErrorIs(t, d.DeleteEndpoint(ctx, "m_demo", first.ID), order.ErrNotFound)
+		list, err := d.Endpoints(ctx, "m_demo")
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+	})
+}
+
+func TestAMerchantHasAtMostTwentyEndpoints(t *testing.T) {
+	t.Parallel()
+	d, ctx := dbtest.New(t), t.Context()
+	shop(t, d, "m_demo")
+	for range 18 {
+		require.NoError(t, d.CreateEndpoint(ctx, endpoint("m_demo", "s")))
+	}
+	var wg sync.WaitGroup
+	for range 6 { // two find room, whoever they are
+		wg.Go(func() {
+			var refusal *order.Refusal
+			if err := d.CreateEndpoint(ctx, endpoint("m_demo", "s")); err != nil && !asRefusal(err, &refusal) {
+				t.Errorf("want a refusal, got %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	list, err := d.Endpoints(ctx, "m_demo")
+	require.NoError(t, err)
+	require.Len(t, list, 20)
+	n, err := d.NewSelect().Table("endpoints").Count(ctx)
+	require.NoError(t, err)
+	require.EqualValues(t, 20, n)
+}

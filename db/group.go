@@ -1,0 +1,148 @@
+package db
+
+import (
+	"context"
+	"sync"
+
+	"github.com/orderflow/orderflow/order"
+)
+
+// group is a group commit: while one batch is being committed, what arrives
+// meanwhile forms the next. Alone at low load, an item waits for nothing.
+//
+// It owns one goroutine, from newGroup until close.
+type group[T any] struct {
+	commit func([]*pending[T])
+	most   int // items of a batch
+	queued int // items that may wait; more are refused
+
+	mu      sync.Mutex
+	waiting []*pending[T]
+	wake    chan struct{} // holds a token while something may wait
+	closing chan struct{}
+	done    chan struct{}
+	once    sync.Once
+}
+
+// pending is an item on its way. err is read only after done is closed.
+type pending[T any] struct {
+	item T
+	err  error
+	done chan struct{}
+}
+
+// answer ends the wait of whoever submitted p.
+func (p *pending[T]) answer(err error) {
+	p.err = err
+	close(p.done)
+}
+
+func newGroup[T any](most, queued int, commit func([]*pending[T])) *group[T] {
+	g := &group[T]{
+		commit: commit, most: most, queued: queued,
+		wake: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{}),
+	}
+	go g.loop()
+	return g
+}
+
+// submit hands items in and returns when each is decided. An item that was not
+// yet taken when ctx ends is taken back: its error is ctx's and it has changed
+// nothing.
+func (g *group[T]) submit(ctx context.Context, items ...T) []error {
+	list := make([]*pending[T], len(items))
+	errs := make([]error, len(items))
+	for i, item := range items {
+		list[i] = &pending[T]{item: item, done: make(chan struct{})}
+	}
+	if !g.enqueue(list) {
+		for i := range errs {
+			errs[i] = order.ErrBusy
+		}
+		return errs
+	}
+	for i, p := range list {
+		select {
+		case <-p.done:
+		case <-ctx.Done():
+			if g.takeBack(p) {
+				errs[i] = ctx.Err()
+				continue
+			}
+			<-p.done
+		}
+		errs[i] = p.err
+	}
+	return errs
+}
+
+func (g *group[T]) enqueue(list []*pending[T]) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case <-g.closing:
+		return false
+	default:
+	}
+	if len(g.waiting)+len(list) > g.queued {
+		return false
+	}
+	g.waiting = append(g.waiting, list...)
+	select {
+	case g.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+func (g *group[T]) takeBack(p *pending[T]) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for i, w := range g.waiting {
+		if w == p {
+			g.waiting = append(g.waiting[:i], g.waiting[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+func (g *group[T]) take() []*pending[T] {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	n := min(len(g.waiting), g.most)
+	batch := g.waiting[:n:n]
+	g.waiting = g.waiting[n:]
+	if len(g.waiting) == 0 {
+		g.waiting = nil
+	}
+	return batch
+}
+
+func (g *group[T]) loop() {
+	defer close(g.done)
+	for {
+		for batch := g.take(); len(batch) > 0; batch = g.take() {
+			g.commit(batch)
+		}
+		select {
+		case <-g.wake:
+		case <-g.closing:
+			for batch := g.take(); len(batch) > 0; batch = g.take() {
+				g.commit(batch)
+			}
+			return
+		}
+	}
+}
+
+// close refuses new items, commits those that wait and returns when all are
+// answered. Closing again is safe.
+func (g *group[T]) close() {
+	g.once.Do(func() {
+		g.mu.Lock()
+		close(g.closing)
+		g.mu.Unlock()
+	})
+	<-g.done
+}

@@ -1,0 +1,212 @@
+package db
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/orderflow/orderflow/internal/ident"
+	"github.com/orderflow/orderflow/order"
+)
+
+const (
+	orderColumns = `id, merchant_id, buyer_id, coalesce(merchant_order_no, ''), currency, amount, fee_bps, status, hold, version,
+	items, metadata, delivery, created_at, expire_at, paid_at, closed_at, delivered_at, completed_at`
+	attemptColumns = `p.id, p.channel, p.status, p.disposition, p.amount, p.currency, p.expire_at, p.created_at,
+	p.trade_no, p.paid_amount, p.paid_currency, p.paid_at, p.reason`
+	refundColumns = `p.id, p.attempt_id, p.status, p.amount, p.reason, p.created_at, p.done_at`
+)
+
+// queueOrders queues the reading of whole orders: three statements, in one
+// round trip. With lock the orders' rows are locked, in the order of their ids,
+// so that no two batches wait for each other. found is filled when the batch
+// has been read; orders that do not exist are not in it.
+func queueOrders(b *pgx.Batch, ids []order.ID, lock bool) (found map[order.ID]*order.Order) {
+	found = make(map[order.ID]*order.Order, len(ids))
+	if len(ids) == 0 {
+		return found
+	}
+	suffix := ""
+	if lock {
+		suffix = " FOR UPDATE"
+	}
+	keys := bytesOf(ids)
+	b.Queue(`SELECT `+orderColumns+` FROM orders WHERE id = ANY($1) ORDER BY id`+suffix, keys).Query(func(rows pgx.Rows) error {
+		return each(rows, scanOrder, func(o *order.Order) { found[o.ID] = o })
+	})
+	// The ids of an order's parts follow its own: a range of the primary key.
+	const parts = ` p, unnest($1::uuid[], $2::uuid[]) AS o (first, last) WHERE p.id > o.first AND p.id <= o.last ORDER BY p.id`
+	last := make([][16]byte, len(ids))
+	for i, id := range ids {
+		last[i] = [16]byte(ident.WithPart[order.Order](id, 0xff))
+	}
+	b.Queue(`SELECT `+attemptColumns+` FROM attempts`+parts, keys, last).Query(func(rows pgx.Rows) error {
+		return each(rows, scanAttempt, func(a *order.Attempt) {
+			if o := found[order.Family(a.ID)]; o != nil {
+				o.Attempts = append(o.Attempts, a)
+			}
+		})
+	})
+	b.Queue(`SELECT `+refundColumns+` FROM refunds`+parts, keys, last).Query(func(rows pgx.Rows) error {
+		return each(rows, scanRefund, func(r *order.Refund) {
+			if o := found[order.Family(r.ID)]; o != nil {
+				o.Refunds = append(o.Refunds, r)
+			}
+		})
+	})
+	return found
+}
+
+// Order reads one order as a whole. order.ErrNotFound when there is none.
+func (d *DB) Order(ctx context.Context, id order.ID) (*order.Order, error) {
+	list, err := d.ordersByID(ctx, []order.ID{id})
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("order %s: %w", id, order.ErrNotFound)
+	}
+	return list[0], nil
+}
+
+// Orders reads the orders that f chooses, newest first.
+func (d *DB) Orders(ctx context.Context, f order.Filter) ([]*order.Order, error) {
+	ids, err := d.OrderIDs(ctx, f)
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	return d.ordersByID(ctx, ids)
+}
+
+// ordersByID reads whole orders, in the order of ids; what is not there is left
+// out.
+func (d *DB) ordersByID(ctx context.Context, ids []order.ID) ([]*order.Order, error) {
+	b := &pgx.Batch{}
+	found := queueOrders(b, ids, false)
+	if err := d.hot.SendBatch(ctx, b).Close(); err != nil {
+		return nil, fmt.Errorf("read orders: %w", err)
+	}
+	list := make([]*order.Order, 0, len(ids))
+	for _, id := range ids {
+		if o := found[id]; o != nil {
+			list = append(list, o)
+		}
+	}
+	return list, nil
+}
+
+func each[T any](rows pgx.Rows, scan func(pgx.Rows) (T, error), do func(T)) error {
+	defer rows.Close()
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return err
+		}
+		do(v)
+	}
+	return rows.Err()
+}
+
+// deliveryJSON is how the delivery lies in its column.
+type deliveryJSON struct {
+	Status      order.DeliveryStatus `json:"status"`
+	AcceptedAt  time.Time            `json:"accepted_at,omitzero"`
+	DeliveredAt time.Time            `json:"delivered_at,omitzero"`
+	Proof       string               `json:"proof,omitempty"`
+	Reason      string               `json:"reason,omitempty"`
+}
+
+func scanOrder(rows pgx.Rows) (*order.Order, error) {
+	var (
+		o                             order.Order
+		id                            uuid.UUID
+		items, metadata, delivery     []byte
+		paid, closed, delivered, done *time.Time
+	)
+	err := rows.Scan(&id, &o.MerchantID, &o.BuyerID, &o.MerchantOrderNo, &o.Currency, &o.Amount, &o.FeeBps, (*string)(&o.Status), &o.Hold, &o.Version,
+		&items, &metadata, &delivery, &o.CreatedAt, &o.ExpireAt, &paid, &closed, &delivered, &done)
+	if err != nil {
+		return nil, err
+	}
+	o.ID = order.ID(id)
+	o.CreatedAt, o.ExpireAt = o.CreatedAt.UTC(), o.ExpireAt.UTC()
+	o.PaidAt, o.ClosedAt, o.DeliveredAt, o.CompletedAt = timeOf(paid), timeOf(closed), timeOf(delivered), timeOf(done)
+	if err := json.Unmarshal(items, &o.Items); err != nil {
+		return nil, fmt.Errorf("items of order %s: %w", o.ID, err)
+	}
+	if metadata != nil {
+		if err := json.Unmarshal(metadata, &o.Metadata); err != nil {
+			return nil, fmt.Errorf("metadata of order %s: %w", o.ID, err)
+		}
+	}
+	if delivery != nil {
+		var d deliveryJSON
+		if err := json.Unmarshal(delivery, &d); err != nil {
+			return nil, fmt.Errorf("delivery of order %s: %w", o.ID, err)
+		}
+		o.Delivery = (*order.Delivery)(&d)
+	}
+	return &o, nil
+}
+
+func scanAttempt(rows pgx.Rows) (*order.Attempt, error) {
+	var (
+		a    order.Attempt
+		id   uuid.UUID
+		paid *time.Time
+	)
+	err := rows.Scan(&id, &a.Channel, (*string)(&a.Status), (*string)(&a.Disposition), &a.Amount, &a.Currency, &a.ExpireAt, &a.CreatedAt,
+		&a.TradeNo, &a.PaidAmount, &a.PaidCurrency, &paid, &a.Reason)
+	a.ID, a.PaidAt = order.AttemptID(id), timeOf(paid)
+	a.ExpireAt, a.CreatedAt = a.ExpireAt.UTC(), a.CreatedAt.UTC()
+	return &a, err
+}
+
+func scanRefund(rows pgx.Rows) (*order.Refund, error) {
+	var (
+		r           order.Refund
+		id, attempt uuid.UUID
+		doneAt      *time.Time
+	)
+	err := rows.Scan(&id, &attempt, (*string)(&r.Status), &r.Amount, &r.Reason, &r.CreatedAt, &doneAt)
+	r.ID, r.Attempt, r.DoneAt = order.RefundID(id), order.AttemptID(attempt), timeOf(doneAt)
+	r.CreatedAt = r.CreatedAt.UTC()
+	return &r, err
+}
+
+func timeOf(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+func timeOrNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func bytesOf[T any](ids []ident.Of[T]) [][16]byte {
+	out := make([][16]byte, len(ids))
+	for i, id := range ids {
+		out[i] = [16]byte(id)
+	}
+	return out
+}
+
+// OrdersByID reads whole orders in one round trip; what is not there is left
+// out.
+func (d *DB) OrdersByID(ctx context.Context, ids []order.ID) (map[order.ID]*order.Order, error) {
+	list, err := d.ordersByID(ctx, ids)
+	byID := make(map[order.ID]*order.Order, len(list))
+	for _, o := range list {
+		byID[o.ID] = o
+	}
+	return byID, err
+}

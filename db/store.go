@@ -1,0 +1,170 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"go.uber.org/zap"
+
+	"github.com/orderflow/orderflow/order"
+	"github.com/orderflow/orderflow/tasks"
+)
+
+// Store changes orders. Each change and all its consequences are one
+// transaction; changes that arrive together share it.
+type Store struct {
+	*DB
+	opt      StoreOptions
+	creates  *group[*creation]
+	changes  *group[change]
+	receipts *group[*receipt]
+}
+
+// StoreOptions are what a Store needs besides the database. Only Log is
+// required.
+type StoreOptions struct {
+	Log   *zap.Logger
+	Terms tasks.Terms      // the zero value means tasks.DefaultTerms
+	Now   func() time.Time // time.Now when nil
+	// Dispatch is told, after each commit, which rows are due at once. It must
+	// not block. Rows that it drops are put back by the relay.
+	Dispatch func(keys []tasks.Key)
+	// Committed is told of each batch that was committed.
+	Committed func(group string, items int, took time.Duration)
+}
+
+// The limits of a group commit.
+const (
+	batchMost    = 256
+	queueMost    = 8192
+	batchTimeout = 20 * time.Second
+)
+
+// NewStore makes a Store on d. Close it before d.
+func NewStore(d *DB, opt StoreOptions) *Store {
+	if opt.Terms == (tasks.Terms{}) {
+		opt.Terms = tasks.DefaultTerms()
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Dispatch == nil {
+		opt.Dispatch = func([]tasks.Key) {}
+	}
+	if opt.Committed == nil {
+		opt.Committed = func(string, int, time.Duration) {}
+	}
+	s := &Store{DB: d, opt: opt}
+	s.creates = newGroup(batchMost, queueMost, func(b []*pending[*creation]) { commit(s, "create", b, s.createBatch) })
+	s.changes = newGroup(batchMost, queueMost, func(b []*pending[change]) { commit(s, "change", b, s.changeBatch) })
+	s.receipts = newGroup(batchMost, queueMost, func(b []*pending[*receipt]) { commit(s, "receive", b, s.receiveBatch) })
+	return s
+}
+
+// Close commits what waits and takes no more.
+func (s *Store) Close() {
+	s.receipts.close()
+	s.creates.close()
+	s.changes.close()
+}
+
+func (s *Store) now() time.Time { return s.opt.Now().UTC().Truncate(time.Microsecond) }
+
+// attempt runs one batch in one transaction: it returns each item's own answer
+// and the rows that became due, or an error of the whole.
+type attempt[T any] func(ctx context.Context, conn *pgxpool.Conn, items []T) (answers []error, due []tasks.Key, err error)
+
+// commit runs a batch and answers its items. When a statement fails, the
+// database has certainly undone the whole, and the items are tried one by one:
+// a poisoned item fails alone.
+func commit[T any](s *Store, name string, batch []*pending[T], run attempt[T]) {
+	began := time.Now()
+	items := make([]T, len(batch))
+	for i, p := range batch {
+		items[i] = p.item
+	}
+	answers, due, err := transact(s, items, run)
+	if raced(err) && len(batch) == 1 { // the twin is committed now: it is found this time
+		answers, due, err = transact(s, items, run)
+	}
+	if err != nil && undone(err) && len(batch) > 1 {
+		s.opt.Log.Warn("batch undone, trying its items one by one", zap.String("group", name), zap.Int("items", len(batch)), zap.Error(err))
+		for i := range batch {
+			commit(s, name, batch[i:i+1], run)
+		}
+		return
+	}
+	if err == nil {
+		s.opt.Committed(name, len(batch), time.Since(began))
+		if len(due) > 0 {
+			s.opt.Dispatch(due)
+		}
+	}
+	for i, p := range batch {
+		if err != nil {
+			p.answer(err)
+		} else {
+			p.answer(answers[i])
+		}
+	}
+}
+
+func transact[T any](s *Store, items []T, run attempt[T]) (answers []error, due []tasks.Key, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
+	defer cancel()
+	conn, err := s.hot.Acquire(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reach the database: %w", err)
+	}
+	defer conn.Release()
+	answers, due, err = run(ctx, conn, items)
+	if err != nil {
+		rollback(conn)
+		return nil, nil, known(err)
+	}
+	return answers, due, nil
+}
+
+// rollback leaves the connection clean, or closes it when it cannot be.
+func rollback(conn *pgxpool.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if _, err := conn.Exec(ctx, "ROLLBACK"); err != nil {
+		_ = conn.Conn().Close(ctx)
+	}
+}
+
+// undone says that the server itself refused, so that nothing was written. A
+// connection that broke leaves open whether the commit took place.
+func undone(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) || errors.Is(err, order.ErrNumberTaken)
+}
+
+// raced says that another process wrote the same Idempotency-Key in between.
+func raced(err error) bool { return violates(err, "idempotency_keys_pkey") }
+
+// known turns a refusal of the server's that means something into the error
+// that says it.
+func known(err error) error {
+	if violates(err, "orders_merchant_order_no") {
+		return order.ErrNumberTaken
+	}
+	return fmt.Errorf("write batch: %w", err)
+}
+
+func violates(err error, constraint string) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "23505" && pg.ConstraintName == constraint
+}
+
+// exec sends a batch and reads its results in the order in which they were
+// queued: each query's Query/Exec callback is called in turn.
+func exec(ctx context.Context, conn *pgxpool.Conn, b *pgx.Batch) error {
+	return conn.SendBatch(ctx, b).Close()
+}

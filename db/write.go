@@ -1,0 +1,240 @@
+package db
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/orderflow/orderflow/ledger"
+	"github.com/orderflow/orderflow/merchant"
+	"github.com/orderflow/orderflow/order"
+	"github.com/orderflow/orderflow/tasks"
+)
+
+// writes gathers the rows of a batch, whatever orders they come from, to be
+// written by one statement a table.
+type writes struct {
+	now   time.Time
+	terms tasks.Terms
+
+	made     []*order.Order // new
+	changed  []*order.Order
+	attempts []*order.Attempt
+	refunds  []*order.Refund
+	events   []eventRow
+	moves    []moveRow
+	postings []postingRow
+	notices  []merchant.Notice
+	tries    []tryRow
+	outbox   map[tasks.Key]*tasks.Row // nil: to be deleted
+	onces    []onceRow
+}
+
+type eventRow struct {
+	order order.ID
+	order.Event
+}
+
+type moveRow struct {
+	order    order.ID
+	merchant string
+	at       time.Time
+	order.StockMove
+}
+
+type postingRow struct {
+	order order.ID
+	seq   int
+	line  int
+	at    time.Time
+	ledger.Posting
+}
+
+type tryRow struct {
+	notice tasks.Subject
+	merchant.Attempt
+}
+
+type onceRow struct {
+	scope, key string
+	hash       []byte
+	status     int
+	answer     []byte
+}
+
+func newWrites(now time.Time, terms tasks.Terms) *writes {
+	return &writes{now: now, terms: terms, outbox: map[tasks.Key]*tasks.Row{}}
+}
+
+// consequences gathers all that follows from what happened to o: its timeline,
+// stock, money, notices and tasks. There is no other way to any of them.
+func (w *writes) consequences(o *order.Order) {
+	for _, e := range o.Events() {
+		w.events = append(w.events, eventRow{o.ID, e})
+		for _, m := range order.StockMoves(o, e) {
+			w.moves = append(w.moves, moveRow{o.ID, o.MerchantID, e.At, m})
+		}
+		for i, p := range ledger.Postings(o, e) {
+			w.postings = append(w.postings, postingRow{o.ID, e.Seq, i, e.At, p})
+		}
+		if e.Type == order.EventPaid {
+			id := order.DeliveryID(o.ID)
+			w.notices = append(w.notices, merchant.Notice{ID: id.String(), MerchantID: o.MerchantID, Type: string(e.Type), Body: merchant.OrderPaid(o, e.At)})
+		}
+		owed, moot := w.terms.Follow(o, e)
+		for _, k := range moot {
+			w.outbox[k] = nil
+		}
+		for _, m := range owed {
+			w.owe(m)
+		}
+	}
+	o.Forget()
+}
+
+func (w *writes) owe(m tasks.Message) {
+	w.outbox[m.Key] = &tasks.Row{Key: m.Key, Payload: m.Payload, DueAt: m.Due, CreatedAt: w.now}
+}
+
+// queue queues every statement the batch needs, in a fixed order of tables.
+// due are the rows to dispatch once it is committed.
+func (w *writes) queue(b *pgx.Batch) (due []tasks.Key) {
+	w.queueOrders(b)
+	w.queueParts(b)
+	w.queueStock(b)
+	w.queueMoney(b)
+	w.queueNotices(b)
+	if len(w.onces) > 0 {
+		b.Queue(`INSERT INTO idempotency_keys (scope, key, request_hash, status, answer, created_at)
+			SELECT *, $6::timestamptz FROM unnest($1::text[], $2::text[], $3::bytea[], $4::int[], $5::bytea[])`,
+			col(w.onces, func(r onceRow) string { return r.scope }), col(w.onces, func(r onceRow) string { return r.key }),
+			col(w.onces, func(r onceRow) []byte { return r.hash }), col(w.onces, func(r onceRow) int { return r.status }),
+			col(w.onces, func(r onceRow) []byte { return r.answer }), w.now)
+	}
+	return w.queueOutbox(b)
+}
+
+func (w *writes) queueOrders(b *pgx.Batch) {
+	if list := w.made; len(list) > 0 {
+		b.Queue(`INSERT INTO orders (id, merchant_id, buyer_id, merchant_order_no, currency, amount, fee_bps, status, hold, version, items, metadata, created_at, expire_at)
+			SELECT id, merchant_id, buyer_id, nullif(no, ''), currency, amount, fee_bps, status, '', version, items::jsonb, metadata::jsonb, created_at, expire_at
+			FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::int[], $8::text[], $9::int[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[])
+			AS o (id, merchant_id, buyer_id, no, currency, amount, fee_bps, status, version, items, metadata, created_at, expire_at)`,
+			col(list, orderID), col(list, func(o *order.Order) string { return o.MerchantID }),
+			col(list, func(o *order.Order) string { return o.BuyerID }), col(list, func(o *order.Order) string { return o.MerchantOrderNo }),
+			col(list, func(o *order.Order) string { return o.Currency }), col(list, func(o *order.Order) int64 { return o.Amount }),
+			col(list, func(o *order.Order) int { return o.FeeBps }), col(list, func(o *order.Order) string { return string(o.Status) }),
+			col(list, func(o *order.Order) int { return o.Version }), col(list, func(o *order.Order) string { return text(o.Items) }),
+			col(list, func(o *order.Order) *string { return metadata(o) }),
+			col(list, func(o *order.Order) time.Time { return o.CreatedAt }), col(list, func(o *order.Order) time.Time { return o.ExpireAt }))
+	}
+	if list := w.changed; len(list) > 0 {
+		b.Queue(`UPDATE orders SET status = v.status, hold = v.hold, version = v.version, delivery = v.delivery::jsonb,
+			paid_at = v.paid_at, closed_at = v.closed_at, delivered_at = v.delivered_at, completed_at = v.completed_at
+			FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[])
+			AS v (id, status, hold, version, delivery, paid_at, closed_at, delivered_at, completed_at) WHERE orders.id = v.id`,
+			col(list, orderID), col(list, func(o *order.Order) string { return string(o.Status) }),
+			col(list, func(o *order.Order) string { return o.Hold }), col(list, func(o *order.Order) int { return o.Version }), col(list, delivery),
+			col(list, func(o *order.Order) *time.Time { return timeOrNull(o.PaidAt) }), col(list, func(o *order.Order) *time.Time { return timeOrNull(o.ClosedAt) }),
+			col(list, func(o *order.Order) *time.Time { return timeOrNull(o.DeliveredAt) }), col(list, func(o *order.Order) *time.Time { return timeOrNull(o.CompletedAt) }))
+	}
+}
+
+func (w *writes) queueParts(b *pgx.Batch) {
+	if list := w.attempts; len(list) > 0 {
+		b.Queue(`INSERT INTO attempts (id, channel, status, disposition, amount, currency, expire_at, created_at, trade_no, paid_amount, paid_currency, paid_at, reason)
+			SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::timestamptz[], $8::timestamptz[], $9::text[], $10::bigint[], $11::text[], $12::timestamptz[], $13::text[])
+			ON CONFLICT (id) DO UPDATE SET status = excluded.status, disposition = excluded.disposition, trade_no = excluded.trade_no,
+			paid_amount = excluded.paid_amount, paid_currency = excluded.paid_currency, paid_at = excluded.paid_at, reason = excluded.reason`,
+			col(list, func(a *order.Attempt) [16]byte { return a.ID }), col(list, func(a *order.Attempt) string { return a.Channel }),
+			col(list, func(a *order.Attempt) string { return string(a.Status) }), col(list, func(a *order.Attempt) string { return string(a.Disposition) }),
+			col(list, func(a *order.Attempt) int64 { return a.Amount }), col(list, func(a *order.Attempt) string { return a.Currency }),
+			col(list, func(a *order.Attempt) time.Time { return a.ExpireAt }), col(list, func(a *order.Attempt) time.Time { return a.CreatedAt }),
+			col(list, func(a *order.Attempt) string { return a.TradeNo }), col(list, func(a *order.Attempt) int64 { return a.PaidAmount }),
+			col(list, func(a *order.Attempt) string { return a.PaidCurrency }), col(list, func(a *order.Attempt) *time.Time { return timeOrNull(a.PaidAt) }),
+			col(list, func(a *order.Attempt) string { return a.Reason }))
+	}
+	if list := w.refunds; len(list) > 0 {
+		b.Queue(`INSERT INTO refunds (id, attempt_id, status, amount, reason, created_at, done_at)
+			SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[], $7::timestamptz[])
+			ON CONFLICT (id) DO UPDATE SET status = excluded.status, reason = excluded.reason, done_at = excluded.done_at`,
+			col(list, func(r *order.Refund) [16]byte { return r.ID }), col(list, func(r *order.Refund) [16]byte { return r.Attempt }),
+			col(list, func(r *order.Refund) string { return string(r.Status) }), col(list, func(r *order.Refund) int64 { return r.Amount }),
+			col(list, func(r *order.Refund) string { return r.Reason }), col(list, func(r *order.Refund) time.Time { return r.CreatedAt }),
+			col(list, func(r *order.Refund) *time.Time { return timeOrNull(r.DoneAt) }))
+	}
+	if list := w.events; len(list) > 0 {
+		b.Queue(`INSERT INTO order_events (order_id, seq, type, status, actor, at, detail)
+			SELECT a, b, c, d, e, f, g::jsonb FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[]) AS v (a, b, c, d, e, f, g)`,
+			col(list, func(e eventRow) [16]byte { return e.order }), col(list, func(e eventRow) int { return e.Seq }),
+			col(list, func(e eventRow) string { return string(e.Type) }), col(list, func(e eventRow) string { return string(e.Status) }),
+			col(list, func(e eventRow) string { return string(e.Actor) }), col(list, func(e eventRow) time.Time { return e.At }),
+			col(list, func(e eventRow) string { return text(e.Detail) }))
+	}
+}
+
+func (w *writes) queueMoney(b *pgx.Batch) {
+	list := w.postings
+	if len(list) == 0 {
+		return
+	}
+	b.Queue(`INSERT INTO ledger_postings (order_id, seq, line, debit, credit, amount, currency, at)
+		SELECT * FROM unnest($1::uuid[], $2::int[], $3::smallint[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::timestamptz[])`,
+		col(list, func(p postingRow) [16]byte { return p.order }), col(list, func(p postingRow) int { return p.seq }),
+		col(list, func(p postingRow) int { return p.line }), col(list, func(p postingRow) string { return string(p.Debit) }),
+		col(list, func(p postingRow) string { return string(p.Credit) }), col(list, func(p postingRow) int64 { return p.Amount }),
+		col(list, func(p postingRow) string { return p.Currency }), col(list, func(p postingRow) time.Time { return p.at }))
+}
+
+func (w *writes) queueNotices(b *pgx.Batch) {
+	if list := w.notices; len(list) > 0 {
+		b.Queue(`INSERT INTO notices (id, merchant_id, type, body, created_at) SELECT *, $5::timestamptz FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[])`,
+			col(list, func(n merchant.Notice) string { return n.ID }), col(list, func(n merchant.Notice) string { return n.MerchantID }),
+			col(list, func(n merchant.Notice) string { return n.Type }), col(list, func(n merchant.Notice) []byte { return n.Body }), w.now)
+	}
+	if list := w.tries; len(list) > 0 {
+		b.Queue(`INSERT INTO notice_attempts (notice_id, endpoint_id, at, ok, http_status, duration_ms, error)
+			SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::boolean[], $5::int[], $6::int[], $7::text[]) ON CONFLICT DO NOTHING`,
+			col(list, func(t tryRow) [16]byte { return t.notice }), col(list, func(t tryRow) [16]byte { return t.EndpointID }),
+			col(list, func(t tryRow) time.Time { return t.At }), col(list, func(t tryRow) bool { return t.OK }),
+			col(list, func(t tryRow) int { return t.HTTPStatus }), col(list, func(t tryRow) int { return int(t.Duration.Milliseconds()) }),
+			col(list, func(t tryRow) string { return t.Error }))
+	}
+}
+
+func orderID(o *order.Order) [16]byte { return o.ID }
+
+func metadata(o *order.Order) *string {
+	if len(o.Metadata) == 0 {
+		return nil
+	}
+	s := text(o.Metadata)
+	return &s
+}
+
+func delivery(o *order.Order) *string {
+	if o.Delivery == nil {
+		return nil
+	}
+	s := text(deliveryJSON(*o.Delivery))
+	return &s
+}
+
+// text is v as JSON. What is stored here always has a JSON form.
+func text(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("db: no JSON form: " + err.Error())
+	}
+	return string(b)
+}
+
+// col is one column of rows.
+func col[R, V any](rows []R, value func(R) V) []V {
+	out := make([]V, len(rows))
+	for i, r := range rows {
+		out[i] = value(r)
+	}
+	return out
+}

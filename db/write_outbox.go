@@ -1,0 +1,56 @@
+package db
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/orderflow/orderflow/tasks"
+)
+
+// queueOutbox writes what is owed from now on and deletes what is not. A row
+// that is due at once is stamped promoted: this process dispatches it after the
+// commit, and should it die before, the relay finds it overdue.
+func (w *writes) queueOutbox(b *pgx.Batch) (due []tasks.Key) {
+	var owed []*tasks.Row
+	var moot []tasks.Key
+	for k, row := range w.outbox {
+		if row == nil {
+			moot = append(moot, k)
+			continue
+		}
+		if row.DeadAt.IsZero() && !row.DueAt.After(w.now) {
+			row.PromotedAt = w.now
+			due = append(due, k)
+		}
+		owed = append(owed, row)
+	}
+	if len(moot) > 0 {
+		slices.SortFunc(moot, compareKeys)
+		b.Queue(`DELETE FROM outbox USING unnest($1::text[], $2::uuid[]) AS v (kind, subject) WHERE outbox.kind = v.kind AND outbox.subject = v.subject`,
+			col(moot, kindOf), col(moot, subjectOf))
+	}
+	if len(owed) > 0 {
+		slices.SortFunc(owed, func(x, y *tasks.Row) int { return compareKeys(x.Key, y.Key) })
+		b.Queue(`INSERT INTO outbox AS o (kind, subject, payload, due_at, promoted_at, attempts, last_error, dead_at, created_at)
+			SELECT * FROM unnest($1::text[], $2::uuid[], $3::bytea[], $4::timestamptz[], $5::timestamptz[], $6::int[], $7::text[], $8::timestamptz[], $9::timestamptz[])
+			ON CONFLICT (kind, subject) DO UPDATE SET payload = excluded.payload, due_at = excluded.due_at, promoted_at = excluded.promoted_at,
+			attempts = excluded.attempts, last_error = excluded.last_error, dead_at = excluded.dead_at, generation = o.generation + 1`,
+			col(owed, func(r *tasks.Row) string { return string(r.Kind) }), col(owed, func(r *tasks.Row) [16]byte { return r.Subject }),
+			col(owed, func(r *tasks.Row) []byte { return r.Payload }), col(owed, func(r *tasks.Row) time.Time { return r.DueAt }),
+			col(owed, func(r *tasks.Row) *time.Time { return timeOrNull(r.PromotedAt) }), col(owed, func(r *tasks.Row) int { return r.Attempts }),
+			col(owed, func(r *tasks.Row) string { return r.LastError }), col(owed, func(r *tasks.Row) *time.Time { return timeOrNull(r.DeadAt) }),
+			col(owed, func(r *tasks.Row) time.Time { return r.CreatedAt }))
+	}
+	return due
+}
+
+func compareKeys(x, y tasks.Key) int {
+	return cmp.Or(cmp.Compare(x.Kind, y.Kind), bytes.Compare(x.Subject[:], y.Subject[:]))
+}
+
+func kindOf(k tasks.Key) string      { return string(k.Kind) }
+func subjectOf(k tasks.Key) [16]byte { return k.Subject }

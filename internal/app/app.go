@@ -1,0 +1,266 @@
+// Package app puts the parts together: it turns settings into clients, a
+// store, a door, a relay, workers and a monitor, starts those that this process
+// plays, and stops them in the reverse order. It is the only place that knows
+// all of them.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/orderflow/orderflow/config"
+	"github.com/orderflow/orderflow/db"
+	"github.com/orderflow/orderflow/internal/access"
+	"github.com/orderflow/orderflow/merchant"
+	"github.com/orderflow/orderflow/monitor"
+	"github.com/orderflow/orderflow/payment"
+	"github.com/orderflow/orderflow/producer/relay"
+	"github.com/orderflow/orderflow/tasks"
+	"github.com/orderflow/orderflow/workers"
+)
+
+// App is one running process of Orderflow.
+type App struct {
+	cfg    config.Config
+	log    *zap.Logger
+	extras Extras
+
+	db         *db.DB
+	store      *db.Store
+	redis      redis.UniversalClient // the work's
+	probe      redis.UniversalClient // the pages' and probes'
+	dispatcher *relay.Dispatcher
+	metrics    *monitor.Metrics
+	health     *monitor.Health
+	guard      *access.Guard
+	channels   payment.Registry
+
+	addr     net.Addr
+	failed   chan error // the listener's end, if it ends by itself
+	cleanups []cleanup
+}
+
+// cleanup undoes one step of starting.
+type cleanup struct {
+	name string
+	run  func()
+}
+
+// Extras are what a development server has besides.
+type Extras struct {
+	// Neighbours are handlers mounted beside our own, by path prefix, such as
+	// "/demo/merchant/". They bring their own authentication.
+	Neighbours map[string]http.Handler
+	// SandboxJournal keeps the sandbox channel's state over restarts; "" keeps
+	// it in memory.
+	SandboxJournal string
+}
+
+// Start opens everything that cfg asks for and listens. Stop the App when done.
+// Servers that are away are no error: the App starts, says so at /readyz, and
+// goes on when they come.
+func Start(ctx context.Context, cfg config.Config, log *zap.Logger, extras Extras) (_ *App, err error) {
+	a := &App{cfg: cfg, log: log, extras: extras, failed: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			a.Stop()
+		}
+	}()
+	if err := a.openServers(ctx); err != nil {
+		return nil, err
+	}
+	a.openStore()
+	a.openHealth()
+	if err := a.openChannels(); err != nil {
+		return nil, err
+	}
+	a.startRelay()
+	if err := a.startWorkers(); err != nil {
+		return nil, err
+	}
+	handler, err := a.handler()
+	if err != nil {
+		return nil, err
+	}
+	return a, a.listen(ctx, handler)
+}
+
+// Addr is where the App listens.
+func (a *App) Addr() net.Addr { return a.addr }
+
+// Wait returns when ctx ends, or with an error when the App cannot go on.
+func (a *App) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-a.failed:
+		return err
+	}
+}
+
+// Stop ends the App: no new requests, then no new tasks; what is in hand is
+// finished or given back. Stopping again is safe.
+func (a *App) Stop() {
+	for _, c := range slices.Backward(a.cleanups) {
+		began := time.Now()
+		c.run()
+		a.log.Debug("stopped", zap.String("part", c.name), zap.Duration("took", time.Since(began)))
+	}
+	a.cleanups = nil
+}
+
+func (a *App) onStop(name string, run func()) { a.cleanups = append(a.cleanups, cleanup{name, run}) }
+
+func (a *App) openServers(ctx context.Context) (err error) {
+	redis.SetLogger(redisLog{a.log.Named("redis").Sugar()})
+	if a.db, err = db.Open(ctx, a.cfg.Database.URL, a.cfg.Database.MaxConns); err != nil {
+		return err
+	}
+	a.onStop("database", func() { _ = a.db.Close() })
+	if a.redis, err = patient(a.cfg.Redis); err != nil {
+		return fmt.Errorf("redis URL: %w", err)
+	}
+	a.onStop("redis", func() { _ = a.redis.Close() })
+	if a.probe, err = hasty(a.cfg.Redis); err != nil {
+		return fmt.Errorf("redis URL: %w", err)
+	}
+	a.onStop("redis probe", func() { _ = a.probe.Close() })
+	return nil
+}
+
+func (a *App) openStore() {
+	from := monitor.Sources{Log: a.log.Named("metrics")}
+	if a.cfg.Roles.Has(config.Monitor) { // one process tells of what all share
+		from.Queues, from.Outbox = asynq.NewInspectorFromRedisClient(a.probe), a.db
+	}
+	a.metrics = monitor.NewMetrics(from)
+	a.onStop("metrics", a.metrics.Stop)
+	a.dispatcher = relay.NewDispatcher(asynq.NewClientFromRedisClient(a.redis), a.log.Named("dispatch"))
+	a.onStop("dispatcher", a.dispatcher.Stop)
+	a.store = db.NewStore(a.db, db.StoreOptions{
+		Log: a.log.Named("store"), Terms: a.terms(), Dispatch: a.dispatcher.Dispatch,
+		Committed: func(_ string, items int, took time.Duration) { a.metrics.Committed(items, took) },
+	})
+	a.onStop("store", a.store.Close)
+	a.guard = access.NewGuard(a.db, access.Options{Log: a.log.Named("access")})
+}
+
+func (a *App) terms() tasks.Terms {
+	t := a.cfg.Terms
+	return tasks.Terms{FirstQuery: t.FirstQuery, CompleteAfter: t.CompleteAfter, PollAfterClose: t.PollAfterClose}
+}
+
+func (a *App) openHealth() {
+	a.health = monitor.NewHealth(a.log.Named("health"),
+		monitor.Check{Name: "postgresql", Do: a.db.Reach, Advice: "Is PostgreSQL up, and DATABASE_URL right? `orderflow doctor` tells more."},
+		monitor.Check{Name: "migrations", Do: a.db.Ping, Advice: "Run `orderflow migrate up`."},
+		monitor.Check{Name: "redis", Do: func(ctx context.Context) error { return a.probe.Ping(ctx).Err() }, Advice: "Is Redis up, and REDIS_URL right? `orderflow doctor` tells more."},
+	)
+	a.onStop("health", a.health.Stop)
+}
+
+func (a *App) startRelay() {
+	if !a.cfg.Roles.Has(config.Relayer) {
+		return
+	}
+	r := relay.Start(relay.Options{
+		Outbox: a.db, Redis: a.redis, Dispatcher: a.dispatcher, Log: a.log.Named("relay"),
+		Horizon: a.cfg.Relay.Horizon, Every: a.cfg.Relay.Every, Slack: a.cfg.Relay.Slack,
+		Promoted: a.metrics.Promoted, Restored: a.metrics.PutBack, Emptied: a.metrics.RedisEpoch,
+	})
+	a.onStop("relay", r.Stop)
+}
+
+func (a *App) startWorkers() error {
+	if !a.cfg.Roles.Has(config.Worker) {
+		return nil
+	}
+	notifier := merchant.NewNotifier(merchant.Options{AllowLoopback: a.cfg.Notify.AllowLoopback, MaxIdlePerHost: 256, Log: a.log.Named("notify")})
+	a.onStop("notifier", notifier.Close)
+	c := a.cfg.Workers
+	server, err := workers.Start(workers.Options{
+		Redis: a.redis, Log: a.log.Named("worker"), Concurrency: c.Concurrency, NoticesConcurrency: c.NoticesConcurrency,
+		CheckInterval: c.CheckInterval, DelayedInterval: c.DelayedInterval, ShutdownTimeout: c.ShutdownTimeout, Tried: a.tried,
+	}, a.store, workers.All(workers.Deps{
+		Store: a.store, Channels: a.channels, Sender: countedSender{notifier, a.metrics}, Terms: a.terms(), NotifyURL: a.callbackURL, Now: now,
+	}))
+	if err != nil {
+		return err
+	}
+	a.onStop("workers", server.Stop)
+	return nil
+}
+
+// now is the time as the database can keep it.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+
+func (a *App) callbackURL(channel string) string {
+	return a.cfg.BaseURL() + "/v1/channels/" + channel + "/callbacks"
+}
+
+// tried counts a try of a task.
+func (a *App) tried(k tasks.Kind, outcome string, took, late time.Duration) {
+	a.metrics.TaskDone(k, outcome, took)
+	switch {
+	case outcome != "done":
+	case k == tasks.OrderClose:
+		a.metrics.OrderClosed(late)
+	case k == tasks.DeliveryNotify:
+		a.metrics.CallbackToMerchant(late)
+	}
+}
+
+// countedSender counts what a notifier sends.
+type countedSender struct {
+	*merchant.Notifier
+	metrics *monitor.Metrics
+}
+
+func (s countedSender) Send(ctx context.Context, e merchant.Endpoint, n merchant.Notice) merchant.Attempt {
+	t := s.Notifier.Send(ctx, e, n)
+	outcome := "ok"
+	if !t.OK {
+		outcome = string(t.Class())
+	}
+	s.metrics.NoticeAttempt(outcome, t.Duration)
+	return t
+}
+
+func (a *App) listen(ctx context.Context, handler http.Handler) error {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", a.cfg.HTTP.Addr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w: is another Orderflow running? choose another address with --http", a.cfg.HTTP.Addr, err)
+	}
+	a.addr = ln.Addr()
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+		WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: zap.NewStdLog(a.log.Named("http")),
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			a.failed <- fmt.Errorf("serve HTTP: %w", err)
+		}
+	}()
+	a.onStop("http", func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if server.Shutdown(ctx) != nil {
+			_ = server.Close()
+		}
+		<-ended
+	})
+	return nil
+}

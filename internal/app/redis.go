@@ -1,0 +1,56 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+	"go.uber.org/zap"
+
+	"github.com/orderflow/orderflow/config"
+)
+
+// patient is for the work itself. asynq forgets to acknowledge a finished task
+// when one acknowledgement fails, so the client must not give up while Redis
+// restarts: the task would run again.
+func patient(c config.Redis) (redis.UniversalClient, error) {
+	return redisClient(c, func(o *redis.UniversalOptions) {
+		o.MaxRetries, o.MinRetryBackoff, o.MaxRetryBackoff = 40, 50*time.Millisecond, time.Second
+	})
+}
+
+// hasty is for what people and probes wait for: it says soon that Redis is away.
+func hasty(c config.Redis) (redis.UniversalClient, error) {
+	return redisClient(c, func(o *redis.UniversalOptions) {
+		o.MaxRetries, o.DialTimeout, o.ReadTimeout, o.PoolSize = 1, time.Second, time.Second, 4
+	})
+}
+
+func redisClient(c config.Redis, tune func(*redis.UniversalOptions)) (redis.UniversalClient, error) {
+	s, err := c.Servers()
+	if err != nil {
+		return nil, err
+	}
+	o := &redis.UniversalOptions{
+		Addrs: s.Addrs, MasterName: s.Master, IsClusterMode: s.Cluster, DB: s.DB,
+		Username: s.Username, Password: s.Password, SentinelPassword: s.SentinelPassword,
+		// Neither is known to the servers that people run, and each is an error at
+		// every connect.
+		DisableIdentity:          true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+	if s.TLS {
+		o.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	tune(o)
+	return redis.NewUniversalClient(o), nil
+}
+
+// redisLog takes what go-redis would print to stderr.
+type redisLog struct{ log *zap.SugaredLogger }
+
+func (l redisLog) Printf(_ context.Context, format string, args ...any) {
+	l.log.Debugf(format, args...)
+}

@@ -1,0 +1,93 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/orderflow/orderflow/config"
+	"github.com/orderflow/orderflow/db"
+	"github.com/orderflow/orderflow/internal/access"
+	"github.com/orderflow/orderflow/internal/ident"
+	"github.com/orderflow/orderflow/merchant"
+	"github.com/orderflow/orderflow/order"
+)
+
+// What a development server comes with. The keys are known to everyone: it
+// listens on loopback alone.
+const (
+	devMerchant       = "m_demo"
+	devSKU            = "TEA-1"
+	devAppKey         = "dev_app_key"
+	devMerchantKey    = "dev_merchant_key"
+	devOperatorKey    = "dev_operator_key"
+	devEndpointSecret = "whsec_ZGV2ZWxvcG1lbnQtc2VjcmV0LW9mLW0tZGVtbyEh" //nolint:gosec // for loopback only
+	devEndpointID     = "01970000-0000-7000-8000-00000000de00"
+	devStock          = 1_000_000
+)
+
+// seed brings the schema up and makes the demo merchant with its keys, stock
+// and endpoint, as far as they are not there.
+func seed(ctx context.Context, cfg config.Config) error {
+	d, err := db.Open(ctx, cfg.Database.URL, 2)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if _, err := d.Migrate(ctx); err != nil {
+		return err
+	}
+	if _, err := d.PutMerchant(ctx, merchant.Merchant{ID: devMerchant, Name: "Demo Merchant", FeeBps: 60}); err != nil {
+		return fmt.Errorf("seed: %w", err)
+	}
+	for _, k := range []struct {
+		key, name, merchant string
+		role                access.Role
+	}{
+		{devAppKey, "dev_app", "", access.App},
+		{devMerchantKey, "dev_merchant", devMerchant, access.Merchant},
+		{devOperatorKey, "dev_operator", "", access.Operator},
+	} {
+		err := d.PutKey(ctx, access.Hash(k.key), k.name, k.role, k.merchant)
+		if errors.Is(err, order.ErrNotAllowed) {
+			continue // somebody revoked it here: that stands
+		}
+		if err != nil {
+			return fmt.Errorf("seed key %s: %w", k.name, err)
+		}
+	}
+	if _, err := d.Stock(ctx, devMerchant, devSKU); errors.Is(err, order.ErrNotFound) {
+		if _, err := d.SetStock(ctx, devMerchant, devSKU, devStock); err != nil {
+			return fmt.Errorf("seed stock: %w", err)
+		}
+	} else if err != nil {
+		return fmt.Errorf("seed stock: %w", err)
+	}
+	return seedEndpoint(ctx, d, cfg.BaseURL()+"/demo/merchant/notices")
+}
+
+// seedEndpoint makes the demo merchant's endpoint, anew when the port changed.
+func seedEndpoint(ctx context.Context, d *db.DB, url string) error {
+	id, err := ident.Parse[merchant.Endpoint](devEndpointID)
+	if err != nil {
+		return err
+	}
+	list, err := d.Endpoints(ctx, devMerchant)
+	if err != nil {
+		return fmt.Errorf("seed endpoint: %w", err)
+	}
+	if i := slices.IndexFunc(list, func(e merchant.Endpoint) bool { return e.ID == id }); i >= 0 {
+		if list[i].URL == url {
+			return nil
+		}
+		if err := d.DeleteEndpoint(ctx, devMerchant, id); err != nil {
+			return fmt.Errorf("seed endpoint: %w", err)
+		}
+	}
+	e := merchant.Endpoint{ID: id, MerchantID: devMerchant, URL: url, Secrets: []string{devEndpointSecret}}
+	if err := d.CreateEndpoint(ctx, e); err != nil {
+		return fmt.Errorf("seed endpoint: %w", err)
+	}
+	return nil
+}

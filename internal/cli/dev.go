@@ -1,0 +1,37 @@
+package cli
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/orderflow/orderflow/config"
+	"github.com/orderflow/orderflow/internal/app"
+)
+
+func newDev() *cobra.Command {
+	o := app.DevOptions{Dir: ".orderflow"}
+	c := &cobra.Command{
+		Use:   "dev",
+		Short: "Run everything on this machine, to try it",
+		Long: `Run everything on loopback: PostgreSQL, Redis, the API, the relay, the workers,
+the queue monitor, a sandbox payment channel and a demo merchant. Servers named
+by DATABASE_URL and REDIS_URL are used when set. Data stay under .orderflow/
+and are found again; Ctrl-C ends all of it.`,
+		Args: exactly(0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if o.Traffic < 0 || o.Traffic > 10_000 {
+				return &usageError{errors.New("--traffic: want 0 to 10000 orders a second")}
+			}
+			cfg, err := config.Load(config.Sources{Flags: c.Flags(), Defaults: config.DevDefaults()})
+			if err != nil {
+				return err
+			}
+			o.Out = c.OutOrStdout()
+			return app.Dev(c.Context(), cfg, o, c.ErrOrStderr())
+		},
+	}
+	c.Flags().BoolVar(&o.Ephemeral, "ephemeral", false, "keep nothing: the data are gone with Ctrl-C")
+	c.Flags().Float64Var(&o.Traffic, "traffic", 0, "keep this many orders a second flowing, with every ending")
+	return c
+}

@@ -1,0 +1,43 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/orderflow/orderflow/config"
+	"github.com/orderflow/orderflow/internal/app"
+)
+
+func newServe() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the service, or some of its parts with --role",
+		Long: `Run the service on a PostgreSQL and a Redis of yours (DATABASE_URL, REDIS_URL).
+
+Every part is stateless: run as many processes as you like, each with all roles
+or with some: --role api,relay,worker,monitor. The schema must be up to date:
+run "orderflow migrate up" first.`,
+		Args: exactly(0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := config.Load(config.Sources{Flags: c.Flags(), Required: []string{"database.url", "redis.url"}})
+			if err != nil {
+				return err
+			}
+			log, err := logger(cfg.Log, c.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			a, err := app.Start(c.Context(), cfg, log, app.Extras{})
+			if err != nil {
+				return err
+			}
+			defer a.Stop()
+			log.Info("orderflow is up", zap.Stringer("http", a.Addr()), zap.String("roles", fmt.Sprint(cfg.Roles)), zap.String("version", version()))
+			err = a.Wait(c.Context())
+			log.Info("orderflow is stopping: what is in hand is finished or given back")
+			return err
+		},
+	}
+}

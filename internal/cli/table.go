@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+)
+
+// printer is a plain table: columns that line up, no frames, so that it pastes
+// and pipes well.
+type printer struct{ w table.Writer }
+
+func newTable(c *cobra.Command, head ...string) *printer {
+	w := table.NewWriter()
+	w.SetOutputMirror(c.OutOrStdout())
+	style := table.StyleDefault
+	style.Options = table.OptionsNoBordersAndSeparators
+	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
+	style.Format.Header = text.FormatUpper
+	w.SetStyle(style)
+	p := &printer{w}
+	if len(head) > 0 {
+		w.AppendHeader(cells(head))
+	}
+	return p
+}
+
+func (p *printer) row(values ...string) { p.w.AppendRow(cells(values)) }
+func (p *printer) print()               { p.w.Render() }
+
+func cells(values []string) table.Row {
+	row := make(table.Row, len(values))
+	for i, v := range values {
+		row[i] = v
+	}
+	return row
+}
+
+// money shows an amount of minor units as it is kept: no guess at decimals.
+func money(amount int64, currency string) string { return fmt.Sprintf("%d %s", amount, currency) }
+
+func at(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05.000")
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}

@@ -1,0 +1,298 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/orderflow/orderflow/internal/ident"
+	"github.com/orderflow/orderflow/merchant"
+	"github.com/orderflow/orderflow/order"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// shop is a Merchant behind a real socket, and the Notifier that tells it.
+type shop struct {
+	*Merchant
+	endpoint merchant.Endpoint
+	notifier *merchant.Notifier
+}
+
+func open(t *testing.T, o Options) *shop {
+	t.Helper()
+	o.Secret = merchant.NewSecret()
+	m, err := New(o)
+	require.NoError(t, err)
+	server := httptest.NewServer(m)
+	s := &shop{
+		Merchant: m,
+		endpoint: merchant.Endpoint{URL: server.URL + "/notices", Secrets: []string{o.Secret}},
+		notifier: merchant.NewNotifier(merchant.Options{AllowLoopback: true}),
+	}
+	if m.courier != nil {
+		m.courier.pause = time.Millisecond
+	}
+	t.Cleanup(func() { m.Stop(); s.notifier.Close(); server.Close() })
+	return s
+}
+
+func (s *shop) tell(t *testing.T, id string, o *order.Order) merchant.Attempt {
+	t.Helper()
+	return s.notifier.Send(t.Context(), s.endpoint, merchant.Notice{
+		ID: id, MerchantID: o.MerchantID, Type: "order.paid", Body: merchant.OrderPaid(o, time.Now()),
+	})
+}
+
+func ordered(t *testing.T, wish string) *order.Order {
+	t.Helper()
+	draft := order.Draft{
+		MerchantID: "m_demo", BuyerID: "b_1", Currency: "CNY",
+		Items: []order.Item{{SKU: "tea", Quantity: 1, UnitPrice: 950}},
+	}
+	if wish != "" {
+		draft.Metadata = map[string]string{"demo": wish}
+	}
+	o, err := order.New(ident.New[order.Order](), draft, "app", time.Now())
+	require.NoError(t, err)
+	return o
+}
+
+func TestNoticeIsTakenOnce(t *testing.T) {
+	t.Parallel()
+	s, o := open(t, Options{}), ordered(t, "")
+	waited := make(chan error, 1)
+	go func() { waited <- s.Wait(t.Context(), o.ID.String()) }()
+
+	require.True(t, s.tell(t, "n1", o).OK)
+	require.True(t, s.tell(t, "n1", o).OK, "a repeat is acknowledged too")
+	require.NoError(t, <-waited)
+	require.NoError(t, s.Wait(t.Context(), o.ID.String()), "what has arrived is not waited for")
+	require.Equal(t, Stats{Notices: 1, Duplicates: 1}, s.Stats())
+}
+
+func TestWaitEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, open(t, Options{}).Wait(ctx, "never"), context.Canceled)
+}
+
+func TestNoticesThatAreRefused(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for _, c := range []struct {
+		name   string
+		body   string
+		change func(*http.Request)
+		status int
+	}{
+		{"as it should be", `{}`, func(*http.Request) {}, 200},
+		{"of a type it does not know", `{"type":"order.sung","data":{}}`, func(*http.Request) {}, 200},
+		{"unsigned", `{}`, func(r *http.Request) { r.Header.Del("webhook-signature") }, 401},
+		{"signed by another", `{}`, func(r *http.Request) { sign(t, r, merchant.NewSecret(), now, `{}`) }, 401},
+		{"with a body that was changed", `{}`, func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader(`{ }`)); r.ContentLength = 3 }, 401},
+		{"with an id that was changed", `{}`, func(r *http.Request) { r.Header.Set("webhook-id", "n2") }, 401},
+		{"too large", strings.Repeat(" ", maxNotice+1), func(*http.Request) {}, 400},
+		{"signed, but not JSON", `no`, func(*http.Request) {}, 400},
+		{"to another path", `{}`, func(r *http.Request) { r.URL.Path = "/" }, 404},
+		{"by GET", `{}`, func(r *http.Request) { r.Method = http.MethodGet }, 405},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			secret := merchant.NewSecret()
+			m, err := New(Options{Secret: secret})
+			require.NoError(t, err)
+			r := httptest.NewRequest(http.MethodPost, "/notices", bytes.NewReader([]byte(c.body)))
+			sign(t, r, secret, now, c.body)
+			c.change(r)
+			w := httptest.NewRecorder()
+			m.ServeHTTP(w, r)
+			require.Equal(t, c.status, w.Code, w.Body)
+			if c.status != 200 {
+				require.Zero(t, m.Stats().Notices)
+			}
+		})
+	}
+}
+
+func TestOldNoticeIsRefused(t *testing.T) {
+	t.Parallel()
+	secret := merchant.NewSecret()
+	m, err := New(Options{Secret: secret})
+	require.NoError(t, err)
+	r := httptest.NewRequest(http.MethodPost, "/notices", strings.NewReader(`{}`))
+	sign(t, r, secret, time.Now().Add(-time.Hour), `{}`)
+	w := httptest.NewRecorder()
+	m.ServeHTTP(w, r)
+	require.Equal(t, http.StatusUnauthorized, w.Code)
+}
+
+func sign(t *testing.T, r *http.Request, secret string, at time.Time, body string) {
+	t.Helper()
+	signature, err := merchant.Sign([]string{secret}, "n1", at, []byte(body))
+	require.NoError(t, err)
+	r.Header.Set("webhook-id", "n1")
+	r.Header.Set("webhook-timestamp", strconv.FormatInt(at.Unix(), 10))
+	r.Header.Set("webhook-signature", signature)
+}
+
+func TestNewRefusesABadSecret(t *testing.T) {
+	t.Parallel()
+	_, err := New(Options{Secret: "whsec_"})
+	require.ErrorContains(t, err, "signing secret")
+}
+
+// api is Orderflow's side: it writes down what the merchant reports and answers
+// with the next of its statuses, then 200.
+func api(t *testing.T, statuses ...int) (url string, calls chan string) {
+	t.Helper()
+	calls = make(chan string, 100)
+	next := make(chan int, len(statuses))
+	for _, status := range statuses {
+		next <- status
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/orders/{id}/delivery", func(w http.ResponseWriter, r *http.Request) {
+		var u update
+		if err := json.NewDecoder(r.Body).Decode(&u); err != nil || r.Header.Get("Authorization") != "Bearer key" {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		calls <- fmt.Sprintf("%s %s proof=%t reason=%t", r.PathValue("id"), u.Status, u.Proof != "", u.Reason != "")
+		select {
+		case status := <-next:
+			w.WriteHeader(status)
+		default:
+		}
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return server.URL, calls
+}
+
+func TestAutoDeliver(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		wish    string
+		answers []int
+		want    Stats
+		calls   []string
+	}{
+		{"delivers", "deliver", nil, Stats{Notices: 1, Accepted: 1, Delivered: 1}, []string{"accepted proof=false reason=false", "delivered proof=true reason=false"}},
+		{"only accepts", "accept", nil, Stats{Notices: 1, Accepted: 1}, []string{"accepted proof=false reason=false"}},
+		{"fails", "fail", nil, Stats{Notices: 1, Failed: 1}, []string{"failed proof=false reason=true"}},
+		{"does what it usually does", "", nil, Stats{Notices: 1, Failed: 1}, []string{"failed proof=false reason=true"}},
+		{"does what it usually does with a wish it does not know", "sing", nil, Stats{Notices: 1, Failed: 1}, []string{"failed proof=false reason=true"}},
+		{"tries again when the API is down", "accept", []int{503, 500, 429}, Stats{Notices: 1, Accepted: 1}, slicesOf(4, "accepted proof=false reason=false")},
+		{"gives up in the end", "deliver", []int{500, 500, 500, 500, 500}, Stats{Notices: 1, GaveUp: 1}, slicesOf(5, "accepted proof=false reason=false")},
+		{"takes a refusal for an answer", "deliver", []int{409}, Stats{Notices: 1, Refused: 1}, []string{"accepted proof=false reason=false"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			url, calls := api(t, c.answers...)
+			s := open(t, Options{API: url + "/", Key: "key", AutoDeliver: true, Behave: func(Order) Behaviour { return Fail }})
+			s.Start()
+			o := ordered(t, c.wish)
+			require.True(t, s.tell(t, "n1", o).OK)
+			require.NoError(t, s.Until(t.Context(), func(now Stats) bool { return now == c.want }))
+			s.Stop()
+			for _, call := range c.calls {
+				require.Equal(t, o.ID.String()+" "+call, <-calls)
+			}
+			require.Empty(t, calls)
+		})
+	}
+}
+
+func slicesOf(n int, s string) []string { return strings.Split(strings.Repeat(s+"\n", n-1)+s, "\n") }
+
+// One worker takes orders in turn, so the second order's call shows that the
+// first was left alone.
+func TestAutoDeliverIgnores(t *testing.T) {
+	t.Parallel()
+	url, calls := api(t)
+	s := open(t, Options{API: url, Key: "key", AutoDeliver: true, Workers: 1})
+	s.Start()
+	second := ordered(t, "accept")
+	require.True(t, s.tell(t, "n1", ordered(t, "ignore")).OK)
+	require.True(t, s.tell(t, "n2", second).OK)
+	require.Contains(t, <-calls, second.ID.String())
+}
+
+func TestFullQueuePutsNoticesOff(t *testing.T) {
+	t.Parallel()
+	url, _ := api(t)
+	s := open(t, Options{API: url, Key: "key", AutoDeliver: true, Queue: 1})
+	first, second := ordered(t, "accept"), ordered(t, "accept")
+	require.True(t, s.tell(t, "n1", first).OK)
+	a := s.tell(t, "n2", second)
+	require.Equal(t, http.StatusServiceUnavailable, a.HTTPStatus)
+	require.Equal(t, time.Second, a.RetryAfter)
+
+	s.Start()
+	require.NoError(t, s.Until(t.Context(), func(now Stats) bool { return now.Accepted == 1 }))
+	require.True(t, s.tell(t, "n2", second).OK, "what was put off is not remembered as taken")
+	require.NoError(t, s.Until(t.Context(), func(now Stats) bool {
+		return now == Stats{Notices: 2, Accepted: 2, Busy: 1}
+	}))
+}
+
+func TestStopInTheMiddleOfACall(t *testing.T) {
+	t.Parallel()
+	called := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		close(called)
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	s := open(t, Options{API: server.URL, Key: "key", AutoDeliver: true})
+	s.Start()
+	s.Start()
+	require.True(t, s.tell(t, "n1", ordered(t, "accept")).OK)
+	<-called
+	s.Stop()
+	s.Stop()
+	s.Start()
+	require.Equal(t, Stats{Notices: 1}, s.Stats())
+	require.Equal(t, http.StatusServiceUnavailable, s.tell(t, "n2", ordered(t, "accept")).HTTPStatus, "a stopped merchant takes no work")
+}
+
+func TestUsualFailsAFew(t *testing.T) {
+	t.Parallel()
+	failed := 0
+	for range 2000 {
+		o := Order{ID: ident.New[order.Order]().String()}
+		if Usual(o) == Fail {
+			failed++
+		}
+		require.Equal(t, Usual(o), Usual(o))
+	}
+	require.InDelta(t, 100, failed, 60)
+}
+
+func TestMemoryForgetsItsOldest(t *testing.T) {
+	t.Parallel()
+	m := newMemory(3)
+	for _, key := range []string{"a", "b", "c", "b", "d"} {
+		m.add(key)
+	}
+	require.False(t, m.has("a"))
+	for _, key := range []string{"b", "c", "d"} {
+		require.True(t, m.has(key), key)
+	}
+	require.Len(t, m.known, 3)
+}

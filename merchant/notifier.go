@@ -1,0 +1,209 @@
+package merchant
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// maxAnswer is how much of an answer is read, its headers and its body each.
+const maxAnswer = 16 << 10
+
+// Timeouts bound the parts of one try; what is zero has the default named.
+type Timeouts struct {
+	Connect  time.Duration // name look-up and connection: 2 s
+	TLS      time.Duration // handshake: 3 s
+	Header   time.Duration // from the whole notice sent to the answer's headers: 10 s
+	Exchange time.Duration // all of it, with the answer's body: 15 s
+}
+
+func (t Timeouts) withDefaults() Timeouts {
+	return Timeouts{
+		Connect:  cmp.Or(t.Connect, 2*time.Second),
+		TLS:      cmp.Or(t.TLS, 3*time.Second),
+		Header:   cmp.Or(t.Header, 10*time.Second),
+		Exchange: cmp.Or(t.Exchange, 15*time.Second),
+	}
+}
+
+// Options of a Notifier; the zero value is production's.
+type Options struct {
+	// AllowLoopback opens http, any port and private addresses. For development
+	// and tests: in production it would let a merchant's URL reach inside.
+	AllowLoopback bool
+	Timeouts      Timeouts
+	// MaxIdlePerHost is how many connections to one merchant are kept open
+	// between notices: 16 when zero.
+	MaxIdlePerHost int
+	Log            *zap.Logger
+}
+
+// Notifier sends notices. It is safe for concurrent use.
+type Notifier struct {
+	allowLoopback bool
+	timeouts      Timeouts
+	dialer        net.Dialer
+	tls           *tls.Config
+	transport     *http.Transport
+	log           *zap.Logger
+}
+
+// NewNotifier makes a Notifier. Close it when done.
+func NewNotifier(o Options) *Notifier {
+	n := &Notifier{
+		allowLoopback: o.AllowLoopback,
+		timeouts:      o.Timeouts.withDefaults(),
+		log:           o.Log,
+		// A resumed session spares a merchant's endpoint most of the handshake.
+		tls: &tls.Config{MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(1024)},
+	}
+	if n.log == nil {
+		n.log = zap.NewNop()
+	}
+	n.dialer.Timeout = n.timeouts.Connect
+	if !n.allowLoopback {
+		n.dialer.Control = newGuard().Safe
+	}
+	n.transport = n.newTransport(cmp.Or(o.MaxIdlePerHost, 16))
+	return n
+}
+
+// newTransport speaks HTTP/1.1 only: one exchange per connection, so a stuck
+// one holds up no other. It asks no proxy: one inside our network would dial
+// addresses that the guard refuses.
+func (n *Notifier) newTransport(idlePerHost int) *http.Transport {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	return &http.Transport{
+		Proxy:                  nil,
+		Protocols:              protocols,
+		DialContext:            n.dial,
+		DialTLSContext:         n.dialTLS,
+		ResponseHeaderTimeout:  n.timeouts.Header,
+		MaxResponseHeaderBytes: maxAnswer,
+		DisableCompression:     true,
+		MaxIdleConns:           2048,
+		MaxIdleConnsPerHost:    idlePerHost,
+		IdleConnTimeout:        50 * time.Second, // below the 60 s at which common load balancers hang up
+	}
+}
+
+func (n *Notifier) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := n.dialer.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, &stepError{connecting, err}
+	}
+	return conn, nil
+}
+
+// dialTLS does the handshake here, and not in the transport, so that its
+// failures are known for what they are.
+func (n *Notifier) dialTLS(ctx context.Context, network, addr string) (net.Conn, error) {
+	plain, err := n.dial(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	config := n.tls.Clone()
+	if config.ServerName, _, err = net.SplitHostPort(addr); err != nil {
+		_ = plain.Close()
+		return nil, &stepError{handshaking, err}
+	}
+	ctx, cancel := context.WithTimeout(ctx, n.timeouts.TLS)
+	defer cancel()
+	conn := tls.Client(plain, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = plain.Close()
+		return nil, &stepError{handshaking, err}
+	}
+	return conn, nil
+}
+
+// Send makes one try. It always returns an Attempt that can be logged, within
+// the Exchange timeout or when ctx ends. When ctx is canceled the Attempt is
+// Stopped, which is no fault of the merchant's.
+func (n *Notifier) Send(ctx context.Context, e Endpoint, notice Notice) Attempt {
+	a := Attempt{EndpointID: e.ID, At: time.Now().UTC()}
+	err := n.exchange(ctx, e, notice, &a)
+	a.Duration = time.Since(a.At)
+	if err == nil {
+		a.OK = true
+		return a
+	}
+	class, why := classify(ctx, err, a.Duration)
+	a.Error = string(class) + ": " + why
+	if class == Blocked {
+		n.log.Warn("notice blocked by the address guard", zap.Stringer("endpoint_id", e.ID),
+			zap.String("merchant_id", e.MerchantID), zap.String("notice_id", notice.ID), zap.Error(err))
+	}
+	return a
+}
+
+func (n *Notifier) exchange(ctx context.Context, e Endpoint, notice Notice, a *Attempt) error {
+	ctx, cancel := context.WithTimeout(ctx, n.timeouts.Exchange)
+	defer cancel()
+	req, err := n.request(ctx, e, notice, a.At)
+	if err != nil {
+		return err
+	}
+	resp, err := n.transport.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	a.HTTPStatus = resp.StatusCode
+	broken := drain(resp)
+	if err := judge(resp, a); err != nil {
+		return err
+	}
+	return broken
+}
+
+// drain reads the answer's body, so that the connection can be used again. A
+// body over the limit is let go together with its connection. After a 101 the
+// connection is a bare socket that no timeout reaches: nothing is read from it.
+func drain(resp *http.Response) error {
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return nil
+	}
+	_, err := io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
+	return err
+}
+
+func (n *Notifier) request(ctx context.Context, e Endpoint, notice Notice, at time.Time) (*http.Request, error) {
+	if err := CheckURL(e.URL, n.allowLoopback); err != nil {
+		return nil, &failure{Blocked, err.Error()}
+	}
+	signature, err := Sign(e.Secrets, notice.ID, at, notice.Body)
+	if err != nil {
+		return nil, &failure{Secret, err.Error()}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, e.URL, bytes.NewReader(notice.Body))
+	if err != nil {
+		return nil, &failure{Blocked, "this is not a URL"}
+	}
+	req.Header = http.Header{
+		"Content-Type":      {"application/json"},
+		"User-Agent":        {"Orderflow-Notifier/1"},
+		"Accept-Encoding":   {"identity"},
+		"Webhook-Id":        {notice.ID},
+		"Webhook-Timestamp": {strconv.FormatInt(at.Unix(), 10)},
+		"Webhook-Signature": {signature},
+		// Not sent. Tells net/http that the request may be repeated, so that a kept
+		// connection which the merchant closed meanwhile does not cost a try; the
+		// webhook-id keeps a repeat harmless.
+		"Idempotency-Key": nil,
+	}
+	return req, nil
+}
+
+// Close closes the connections that are kept open. Sends under way are not
+// touched: whoever started them ends them by their context.
+func (n *Notifier) Close() { n.transport.CloseIdleConnections() }

@@ -1,0 +1,132 @@
+package monitor
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/orderflow/orderflow/tasks"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.uber.org/zap"
+)
+
+// Metrics is everything that the process counts. Its methods take plain
+// values, so that whoever counts declares the one or two that he calls and
+// needs no import. All are safe for concurrent use; none fails.
+type Metrics struct {
+	registry *prometheus.Registry
+	stops    []func()
+
+	requests      *prometheus.HistogramVec
+	callbacks     *prometheus.CounterVec
+	tasks         *prometheus.HistogramVec
+	closeLateness prometheus.Histogram
+	notices       *prometheus.HistogramVec
+	toMerchant    prometheus.Histogram
+	promoted      prometheus.Counter
+	putBack       prometheus.Counter
+	epochs        prometheus.Counter
+	batches       prometheus.Histogram
+	commits       prometheus.Histogram
+
+	kinds                                []tasks.Kind
+	routes, channels, verdicts, notified *label
+}
+
+// Sources is what is read at a scrape, rather than counted. Each may be left
+// out.
+type Sources struct {
+	Queues Queues
+	Outbox Outbox
+	Log    *zap.Logger
+}
+
+// NewMetrics makes metrics with a registry of their own. Stop them at the end.
+func NewMetrics(from Sources) *Metrics {
+	registry := prometheus.NewRegistry()
+	m := build(registry, from)
+	m.registry = registry
+	return m
+}
+
+func build(registry prometheus.Registerer, from Sources) *Metrics {
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m := newInstruments(registry)
+	troubles := newTroubles(from.Log)
+	if from.Queues != nil {
+		c := newQueueCollector(from.Queues, troubles)
+		registry.MustRegister(c)
+		m.stops = append(m.stops, c.reading.stop)
+	}
+	if from.Outbox != nil {
+		c := newOutboxCollector(from.Outbox, troubles)
+		registry.MustRegister(c)
+		m.stops = append(m.stops, c.reading.stop)
+	}
+	return m
+}
+
+// Handler answers /metrics. Who may read it is decided outside.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		ErrorHandling:       promhttp.ContinueOnError, // one bad series hides no other
+		MaxRequestsInFlight: 8,
+	})
+}
+
+// Stop ends the readings; what was read last stays to be seen.
+func (m *Metrics) Stop() {
+	for _, stop := range m.stops {
+		stop()
+	}
+}
+
+// HTTPRequest counts a request that was answered. route is the pattern that it
+// matched, never its path.
+func (m *Metrics) HTTPRequest(route, method string, status int, took time.Duration) {
+	m.requests.WithLabelValues(m.routes.of(route), among(methods(), method), codeClass(status)).Observe(seconds(took))
+}
+
+// Callback counts a channel's callback and what was made of it, such as
+// "accepted", "repeated" or "forged".
+func (m *Metrics) Callback(channel, verdict string) {
+	m.callbacks.WithLabelValues(m.channels.of(channel), m.verdicts.of(verdict)).Inc()
+}
+
+// TaskDone counts a try of one row: done, later, dead, gone (there was no such
+// row any more) or panic.
+func (m *Metrics) TaskDone(kind tasks.Kind, outcome string, took time.Duration) {
+	m.tasks.WithLabelValues(among(m.kinds, kind), among(outcomes(), outcome)).Observe(seconds(took))
+}
+
+// OrderClosed counts an unpaid order that was closed so long after it was due.
+func (m *Metrics) OrderClosed(late time.Duration) { m.closeLateness.Observe(seconds(late)) }
+
+// NoticeAttempt counts a try to deliver a notice. outcome is a class such as
+// "delivered", "refused" or "timeout".
+func (m *Metrics) NoticeAttempt(outcome string, took time.Duration) {
+	m.notices.WithLabelValues(m.notified.of(outcome)).Observe(seconds(took))
+}
+
+// CallbackToMerchant counts a paid order whose merchant knows, so long after
+// the channel's callback came.
+func (m *Metrics) CallbackToMerchant(took time.Duration) { m.toMerchant.Observe(seconds(took)) }
+
+// Promoted counts rows that the relay handed to asynq.
+func (m *Metrics) Promoted(rows int) { m.promoted.Add(float64(max(rows, 0))) }
+
+// PutBack counts rows that the relay took back from asynq.
+func (m *Metrics) PutBack(rows int) { m.putBack.Add(float64(max(rows, 0))) }
+
+// RedisEpoch counts a Redis that was found emptied, or new.
+func (m *Metrics) RedisEpoch() { m.epochs.Inc() }
+
+// Committed counts a group commit of so many changes.
+func (m *Metrics) Committed(changes int, took time.Duration) {
+	m.batches.Observe(float64(max(changes, 0)))
+	m.commits.Observe(seconds(took))
+}
+
+// seconds is never negative: clocks of two machines may disagree.
+func seconds(d time.Duration) float64 { return max(d, 0).Seconds() }

@@ -1,0 +1,114 @@
+package producer_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/orderflow/orderflow/internal/ident"
+	"github.com/orderflow/orderflow/order"
+	"github.com/orderflow/orderflow/producer/api"
+	"github.com/orderflow/orderflow/tasks"
+)
+
+func TestMerchants(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	require.Equal(t, 60, d.store.orders[mustID(t, d.order().ID)].FeeBps)
+	m := want[api.Merchant](d.call("operator", "PUT", "/v1/merchants/m_demo", `{"name":"Tea House","fee_bps":120}`), 200)
+	require.Equal(t, "Tea House", m.Name)
+	require.Equal(t, 120, d.store.orders[mustID(t, d.order().ID)].FeeBps, "a new fee holds for the next order")
+	require.Equal(t, "body.fee_bps", d.call("operator", "PUT", "/v1/merchants/m_demo", `{"name":"T","fee_bps":10001}`).problem(api.Invalid).Errors[0].Location)
+	require.Equal(t, "body.name", d.call("operator", "PUT", "/v1/merchants/m_demo", `{}`).problem(api.Invalid).Errors[0].Location)
+}
+
+func mustID(t *testing.T, s string) order.ID {
+	t.Helper()
+	id, err := order.ParseID(s)
+	require.NoError(t, err)
+	return id
+}
+
+func TestEndpoints(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	const path = "/v1/merchants/m_demo/endpoints"
+	e := want[api.Endpoint](d.call("merchant", "POST", path, `{"url":"https://m.example/n","events":["order.paid"]}`), 201)
+	require.Regexp(t, "^whsec_", e.Secret)
+	require.Equal(t, []string{"order.paid"}, e.Events)
+
+	list := d.call("merchant", "GET", path, "")
+	require.NotContains(t, list.Body.String(), "whsec_", "the secret is shown once")
+	require.Len(t, want[api.EndpointList](list, 200).Endpoints, 1)
+
+	one := path + "/" + e.ID
+	rotated := want[api.Endpoint](d.call("merchant", "POST", one+"/rotate", ""), 200)
+	require.Regexp(t, "^whsec_", rotated.Secret)
+	require.NotEqual(t, e.Secret, rotated.Secret)
+	require.Equal(t, []string{rotated.Secret, e.Secret}, d.store.endpoints[0].Secrets, "both sign for a while")
+
+	paused := d.call("merchant", "POST", one+"/pause", "")
+	require.True(t, want[api.Endpoint](paused, 200).Paused)
+	require.NotContains(t, paused.Body.String(), "whsec_")
+	require.False(t, want[api.Endpoint](d.call("operator", "POST", one+"/resume", ""), 200).Paused)
+
+	gone := d.call("merchant", "DELETE", one, "")
+	require.Equal(t, 204, gone.Code)
+	require.Empty(t, gone.Body.String())
+	for _, m := range []string{"/rotate", "/pause", "/resume"} {
+		d.call("merchant", "POST", one+m, "").problem(api.NotFound)
+	}
+	d.call("merchant", "DELETE", one, "").problem(api.NotFound)
+	d.call("merchant", "DELETE", path+"/abc", "").problem(api.NotFound)
+}
+
+func TestEndpointsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	for body, where := range map[string]string{
+		`{"url":"http://m.example"}`:                   "body.url",
+		`{"url":"https://127.0.0.1/"}`:                 "body.url",
+		`{"url":"https://m.example:8443/"}`:            "body.url",
+		`{"url":""}`:                                   "body.url",
+		`{"url":"https://m.example","events":[""]}`:    "body.events[0]",
+		`{"url":"https://m.example","events":["a\n"]}`: "body.events[0]",
+	} {
+		p := d.call("merchant", "POST", "/v1/merchants/m_demo/endpoints", body).problem(api.Invalid)
+		require.Equal(t, where, p.Errors[0].Location, body)
+	}
+	require.Empty(t, d.store.endpoints)
+	d.call("operator", "POST", "/v1/merchants/m_none/endpoints", `{"url":"https://m.example"}`).problem(api.NotFound)
+}
+
+func TestTasks(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	for i := range 3 {
+		d.store.tasks = append(d.store.tasks, tasks.Row{Key: tasks.About(tasks.OrderClose, ident.New[order.Order]()), DueAt: now.Add(time.Duration(i) * time.Second), CreatedAt: now})
+	}
+	attempt := ident.WithPart[order.Attempt](ident.New[order.Order](), 1)
+	d.store.tasks = append(d.store.tasks, tasks.Row{Key: tasks.About(tasks.PaymentQuery, attempt), DueAt: now, DeadAt: now, Attempts: 9, LastError: "no answer", CreatedAt: now})
+
+	first := want[api.TaskList](d.call("operator", "GET", "/v1/tasks?limit=2", ""), 200)
+	require.Len(t, first.Tasks, 2)
+	rest := want[api.TaskList](d.call("operator", "GET", "/v1/tasks?limit=2&cursor="+first.NextCursor, ""), 200)
+	require.Len(t, rest.Tasks, 1)
+	require.Empty(t, rest.NextCursor)
+	require.NotContains(t, first.Tasks, rest.Tasks[0])
+
+	dead := want[api.TaskList](d.call("operator", "GET", "/v1/tasks?state=dead&kind=payment:query", ""), 200)
+	require.Equal(t, []api.Task{{
+		Kind: "payment:query", Subject: attempt.String(), OrderID: order.Family(attempt).String(), DueAt: now, DeadAt: now, CreatedAt: now,
+		Attempts: 9, LastError: "no answer",
+	}}, dead.Tasks)
+	for _, q := range []string{"state=lost", "kind=no:kind", "limit=200", "cursor=abc"} {
+		d.call("operator", "GET", "/v1/tasks?"+q, "").problem(api.Invalid)
+	}
+
+	require.Equal(t, 204, d.call("operator", "POST", "/v1/tasks/payment:query/"+attempt.Compact()+"/requeue", "").Code)
+	require.Empty(t, want[api.TaskList](d.call("operator", "GET", "/v1/tasks?state=dead", ""), 200).Tasks)
+	d.call("operator", "POST", "/v1/tasks/order:close/"+attempt.String()+"/requeue", "").problem(api.NotFound)
+	d.call("operator", "POST", "/v1/tasks/payment:query/abc/requeue", "").problem(api.NotFound)
+}

@@ -1,0 +1,73 @@
+package api
+
+import "time"
+
+// MerchantTerms are what an operator settles with a merchant.
+type MerchantTerms struct {
+	Name   string `json:"name" minLength:"1" maxLength:"128" example:"Tea House"`
+	FeeBps int    `json:"fee_bps,omitempty" minimum:"0" maximum:"10000" example:"60" doc:"The platform's commission in 1/100 of a percent. Orders keep the one they were made with."`
+}
+
+// Merchant is who sells and delivers.
+type Merchant struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	FeeBps    int       `json:"fee_bps"`
+	CreatedAt time.Time `json:"created_at,omitzero"`
+}
+
+// StockCount is what a merchant has of a SKU.
+type StockCount struct {
+	OnHand int64 `json:"on_hand" minimum:"0" maximum:"1000000000000" example:"100" doc:"All there is, what is held for unpaid orders included."`
+}
+
+// Stock is a SKU's stock as it stands.
+type Stock struct {
+	MerchantID string `json:"merchant_id"`
+	SKU        string `json:"sku"`
+	OnHand     int64  `json:"on_hand"`
+	Held       int64  `json:"held" doc:"Promised to orders that are not yet paid."`
+	Available  int64  `json:"available" doc:"on_hand less held: what new orders can have."`
+}
+
+// NewEndpoint asks for an endpoint.
+type NewEndpoint struct {
+	URL    string   `json:"url" minLength:"1" maxLength:"2048" example:"https://merchant.example/notices" doc:"Where notices are sent. https, unless the installation allows less."`
+	Events []string `json:"events,omitempty" maxItems:"50" maxLength:"64" example:"[\"order.paid\"]" doc:"The types it wants; all when left out."`
+}
+
+// Endpoint is a URL of a merchant's that takes notices.
+type Endpoint struct {
+	ID         string    `json:"id" format:"uuid"`
+	MerchantID string    `json:"merchant_id"`
+	URL        string    `json:"url"`
+	Events     []string  `json:"events,omitempty"`
+	Paused     bool      `json:"paused"`
+	CreatedAt  time.Time `json:"created_at"`
+	Secret     string    `json:"secret,omitempty" example:"whsec_…" doc:"Signs the notices. Shown once: when the endpoint is made, and when it is rotated."`
+}
+
+// EndpointList is a merchant's endpoints.
+type EndpointList struct {
+	Endpoints []Endpoint `json:"endpoints"`
+}
+
+// Task is work that is owed.
+type Task struct {
+	Kind       string    `json:"kind" example:"payment:query"`
+	Subject    string    `json:"subject" format:"uuid" doc:"What it is about: an order, or a part of one."`
+	OrderID    string    `json:"order_id" format:"uuid"`
+	DueAt      time.Time `json:"due_at"`
+	PromotedAt time.Time `json:"promoted_at,omitzero" doc:"When it was handed to the queue."`
+	DeadAt     time.Time `json:"dead_at,omitzero" doc:"Since when it waits for an operator."`
+	CreatedAt  time.Time `json:"created_at"`
+	Attempts   int       `json:"attempts" doc:"Tries that failed."`
+	LastError  string    `json:"last_error,omitempty"`
+	Generation int       `json:"generation"`
+}
+
+// TaskList is one page of the tasks in one state, those due first.
+type TaskList struct {
+	Tasks      []Task `json:"tasks"`
+	NextCursor string `json:"next_cursor,omitempty" doc:"Hand it back as cursor for the next page; absent on the last."`
+}

@@ -1,0 +1,171 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// CallOption changes one call.
+type CallOption func(*request)
+
+// IdempotencyKey makes a call once, however often it is made with this key and
+// the same body: across restarts of your app, say. Without it each call of
+// CreateOrder and Pay takes a fresh key, which covers its own retries.
+func IdempotencyKey(key string) CallOption { return func(r *request) { r.key = key } }
+
+func call[T any](ctx context.Context, c *Client, r request, opts ...CallOption) (*T, error) {
+	for _, o := range opts {
+		o(&r)
+	}
+	out := new(T)
+	if err := c.do(ctx, r, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// CreateOrder makes an order and, when o names a channel, opens its payment.
+func (c *Client) CreateOrder(ctx context.Context, o NewOrder, opts ...CallOption) (*Order, error) {
+	return call[Order](ctx, c, request{method: http.MethodPost, path: []string{"v1", "orders"}, body: o, key: freshKey()}, opts...)
+}
+
+// Order shows an order.
+func (c *Client) Order(ctx context.Context, id string) (*Order, error) {
+	return call[Order](ctx, c, request{method: http.MethodGet, path: []string{"v1", "orders", id}})
+}
+
+// OrderFilter chooses orders; what is zero does not narrow.
+type OrderFilter struct {
+	MerchantID string
+	BuyerID    string
+	Status     string
+	Limit      int    // 1 to 100; 0 means 20
+	Cursor     string // NextCursor of the page before
+}
+
+// Orders lists orders, newest first.
+func (c *Client) Orders(ctx context.Context, f OrderFilter) (*OrderPage, error) {
+	q := query("merchant_id", f.MerchantID, "buyer_id", f.BuyerID, "status", f.Status, "limit", number(f.Limit), "cursor", f.Cursor)
+	return call[OrderPage](ctx, c, request{method: http.MethodGet, path: []string{"v1", "orders"}, query: q})
+}
+
+// Events shows an order's timeline, oldest first.
+func (c *Client) Events(ctx context.Context, id string) (*Timeline, error) {
+	return call[Timeline](ctx, c, request{method: http.MethodGet, path: []string{"v1", "orders", id, "events"}})
+}
+
+// Pay opens a payment of an order through a channel.
+func (c *Client) Pay(ctx context.Context, id, channel string, opts ...CallOption) (*Payment, error) {
+	r := request{method: http.MethodPost, path: []string{"v1", "orders", id, "payments"}, body: NewPayment{Channel: channel}, key: freshKey()}
+	return call[Payment](ctx, c, r, opts...)
+}
+
+// Cancel calls an unpaid order off. It may still end paid, when the buyer's
+// money was already on its way.
+func (c *Client) Cancel(ctx context.Context, id, reason string) (*Order, error) {
+	return call[Order](ctx, c, request{method: http.MethodPost, path: []string{"v1", "orders", id, "cancel"}, body: Cancel{Reason: reason}})
+}
+
+// ReportDelivery is the merchant's word on an order's delivery.
+func (c *Client) ReportDelivery(ctx context.Context, id string, d DeliveryReport) (*Order, error) {
+	return call[Order](ctx, c, request{method: http.MethodPost, path: []string{"v1", "orders", id, "delivery"}, body: d})
+}
+
+// Complete notes that the buyer confirms the delivery.
+func (c *Client) Complete(ctx context.Context, id string) (*Order, error) {
+	return call[Order](ctx, c, request{method: http.MethodPost, path: []string{"v1", "orders", id, "complete"}})
+}
+
+// PutMerchant makes a merchant, or changes one.
+func (c *Client) PutMerchant(ctx context.Context, id string, terms MerchantTerms) (*Merchant, error) {
+	return call[Merchant](ctx, c, request{method: http.MethodPut, path: []string{"v1", "merchants", id}, body: terms})
+}
+
+// SetStock sets how much a merchant has of a SKU.
+func (c *Client) SetStock(ctx context.Context, merchantID, sku string, onHand int64) (*Stock, error) {
+	return call[Stock](ctx, c, request{method: http.MethodPut, path: stockPath(merchantID, sku), body: StockCount{OnHand: onHand}})
+}
+
+// Stock shows a SKU's stock.
+func (c *Client) Stock(ctx context.Context, merchantID, sku string) (*Stock, error) {
+	return call[Stock](ctx, c, request{method: http.MethodGet, path: stockPath(merchantID, sku)})
+}
+
+func stockPath(merchantID, sku string) []string {
+	return []string{"v1", "merchants", merchantID, "stock", sku}
+}
+
+// CreateEndpoint makes an endpoint. Its Secret is in this answer and in no
+// later one. It is not made again on failure: look at Endpoints first.
+func (c *Client) CreateEndpoint(ctx context.Context, merchantID string, e NewEndpoint) (*Endpoint, error) {
+	return call[Endpoint](ctx, c, request{method: http.MethodPost, path: endpointPath(merchantID), body: e, once: true})
+}
+
+// Endpoints lists a merchant's endpoints.
+func (c *Client) Endpoints(ctx context.Context, merchantID string) (*EndpointList, error) {
+	return call[EndpointList](ctx, c, request{method: http.MethodGet, path: endpointPath(merchantID)})
+}
+
+// RotateEndpoint gives an endpoint a new Secret; the one before goes on signing
+// for a while. It is not made again on failure.
+func (c *Client) RotateEndpoint(ctx context.Context, merchantID, id string) (*Endpoint, error) {
+	return call[Endpoint](ctx, c, request{method: http.MethodPost, path: endpointPath(merchantID, id, "rotate"), once: true})
+}
+
+// PauseEndpoint stops notices to an endpoint.
+func (c *Client) PauseEndpoint(ctx context.Context, merchantID, id string) (*Endpoint, error) {
+	return call[Endpoint](ctx, c, request{method: http.MethodPost, path: endpointPath(merchantID, id, "pause")})
+}
+
+// ResumeEndpoint lets notices go to an endpoint again.
+func (c *Client) ResumeEndpoint(ctx context.Context, merchantID, id string) (*Endpoint, error) {
+	return call[Endpoint](ctx, c, request{method: http.MethodPost, path: endpointPath(merchantID, id, "resume")})
+}
+
+// DeleteEndpoint takes an endpoint away.
+func (c *Client) DeleteEndpoint(ctx context.Context, merchantID, id string) error {
+	return c.do(ctx, request{method: http.MethodDelete, path: endpointPath(merchantID, id)}, nil)
+}
+
+func endpointPath(merchantID string, more ...string) []string {
+	return append([]string{"v1", "merchants", merchantID, "endpoints"}, more...)
+}
+
+// TaskFilter chooses tasks; what is zero does not narrow.
+type TaskFilter struct {
+	State  string // waiting, overdue or dead; "" means waiting
+	Kind   string
+	Limit  int // 1 to 199; 0 means 50
+	Cursor string
+}
+
+// Tasks shows the work that is owed.
+func (c *Client) Tasks(ctx context.Context, f TaskFilter) (*TaskList, error) {
+	q := query("state", f.State, "kind", f.Kind, "limit", number(f.Limit), "cursor", f.Cursor)
+	return call[TaskList](ctx, c, request{method: http.MethodGet, path: []string{"v1", "tasks"}, query: q})
+}
+
+// Requeue makes a task due now, dead or alive.
+func (c *Client) Requeue(ctx context.Context, kind, subject string) error {
+	return c.do(ctx, request{method: http.MethodPost, path: []string{"v1", "tasks", kind, subject, "requeue"}}, nil)
+}
+
+// query leaves out what is empty.
+func query(pairs ...string) url.Values {
+	q := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			q.Set(pairs[i], pairs[i+1])
+		}
+	}
+	return q
+}
+
+func number(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}

@@ -1,0 +1,146 @@
+// Package producer is the door: the HTTP API through which upstream apps,
+// merchants, operators and payment channels reach Orderflow.
+//
+// The door decides nothing about orders. It finds out who is calling and
+// whether they may (gate.go), reads what they ask (json.go and the shapes of
+// producer/api), hands it to the order and the store as one change, and says
+// what became of it: an answer, or a problem with a stable type (problems.go).
+// No channel is called before the change that allows it is committed.
+//
+// routes.go lists every call with who may make it; start reading there.
+package producer
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"go.uber.org/zap"
+
+	"github.com/orderflow/orderflow/internal/access"
+	"github.com/orderflow/orderflow/internal/once"
+	"github.com/orderflow/orderflow/merchant"
+	"github.com/orderflow/orderflow/order"
+	"github.com/orderflow/orderflow/payment"
+	"github.com/orderflow/orderflow/tasks"
+)
+
+// Store changes and shows orders. A change and all that follows from it are
+// one commit.
+type Store interface {
+	// Create writes a new order. *order.OutOfStock, order.ErrNumberTaken,
+	// *once.Replay, once.ErrReused and order.ErrBusy say that nothing was written.
+	Create(ctx context.Context, o *order.Order, req *once.Request) error
+	// Update changes one order: fn runs in memory while the row is locked,
+	// perhaps twice. Errors: those of fn and of Create, order.ErrNotFound.
+	Update(ctx context.Context, id order.ID, req *once.Request, fn func(*order.Order) error) error
+	// Receive keeps a verified callback; one that came before is nil as well.
+	Receive(ctx context.Context, channel string, n payment.Notice, body []byte, at time.Time) error
+
+	Order(ctx context.Context, id order.ID) (*order.Order, error)
+	Orders(ctx context.Context, f order.Filter) ([]*order.Order, error)
+	Events(ctx context.Context, id order.ID) ([]order.Event, error)
+}
+
+// Admin is what operators and merchants keep in order. What is not there is
+// order.ErrNotFound.
+type Admin interface {
+	Merchant(ctx context.Context, id string) (merchant.Merchant, error)
+	PutMerchant(ctx context.Context, m merchant.Merchant) (merchant.Merchant, error)
+
+	SetStock(ctx context.Context, merchantID, sku string, onHand int64) (order.Stock, error)
+	Stock(ctx context.Context, merchantID, sku string) (order.Stock, error)
+
+	CreateEndpoint(ctx context.Context, e merchant.Endpoint) error
+	Endpoints(ctx context.Context, merchantID string) ([]merchant.Endpoint, error)
+	RotateEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, secret string) error
+	PauseEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, paused bool) error
+	DeleteEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID) error
+
+	Tasks(ctx context.Context, f tasks.Filter) ([]tasks.Row, error)
+	Requeue(ctx context.Context, key tasks.Key, now time.Time) error
+}
+
+// Guard finds who is calling.
+type Guard interface {
+	Authenticate(ctx context.Context, r *http.Request) (access.Principal, error)
+}
+
+// Options are what the door needs.
+type Options struct {
+	Store    Store
+	Admin    Admin
+	Guard    Guard
+	Channels payment.Registry
+	// PublicURL is where channels reach this door; their callbacks go to
+	// PublicURL + "/v1/channels/{name}/callbacks".
+	PublicURL string
+	// AllowInsecureEndpoints lets merchants' endpoints be http and on loopback.
+	AllowInsecureEndpoints bool
+	Now                    func() time.Time // time.Now when nil
+	Log                    *zap.Logger      // nothing is logged when nil
+}
+
+// server is the door with what it needs.
+type server struct {
+	opt       Options
+	merchants *merchants
+	allowed   *http.CrossOriginProtection
+	mux       *http.ServeMux
+	api       huma.API
+	openapi   []byte
+}
+
+// New makes the door. It answers every path: mount what else there is before
+// it.
+func New(opt Options) (http.Handler, error) {
+	if opt.Store == nil || opt.Admin == nil || opt.Guard == nil {
+		return nil, errors.New("producer: Store, Admin and Guard must be set")
+	}
+	s := newServer(opt)
+	s.mux.Handle("GET /openapi.json", s.page(http.HandlerFunc(s.serveOpenAPI)))
+	s.mux.Handle("GET /docs", s.page(http.HandlerFunc(serveDocs)))
+	s.mux.Handle("GET /docs/{file}", s.page(http.HandlerFunc(serveDocsFile)))
+	nothing := s.page(http.HandlerFunc(s.serveNothing))
+	s.mux.Handle("/", nothing)
+	return s.observed(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !tidy(r.URL) {
+			nothing.ServeHTTP(w, r)
+			return
+		}
+		s.mux.ServeHTTP(w, r)
+	})), nil
+}
+
+func newServer(opt Options) *server {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Log == nil {
+		opt.Log = zap.NewNop()
+	}
+	opt.PublicURL = strings.TrimRight(opt.PublicURL, "/")
+	s := &server{
+		opt:       opt,
+		merchants: newMerchants(opt.Admin, opt.Now),
+		allowed:   http.NewCrossOriginProtection(),
+		mux:       http.NewServeMux(),
+	}
+	s.api = newAPI(s.mux)
+	for _, r := range routes() {
+		r.add(s, r)
+	}
+	s.openapi = document(s.api)
+	return s
+}
+
+// OpenAPI is the description of the API in OpenAPI 3.1, as /openapi.json
+// serves it.
+func OpenAPI() []byte { return newServer(Options{}).openapi }
+
+// now is the time as the database can keep it, so that an answer and a later
+// look at the same thing agree.
+func (s *server) now() time.Time { return s.opt.Now().UTC().Truncate(time.Microsecond) }

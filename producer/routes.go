@@ -1,0 +1,82 @@
+package producer
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/orderflow/orderflow/internal/access"
+)
+
+// route is one call: what it is named, and who may make it.
+type route struct {
+	method string
+	path   string
+	id     string // operation id: "create-order"
+	// roles may make the call. Empty: anybody may knock, and the handler itself
+	// finds out who it is.
+	roles   []access.Role
+	success int
+	summary string
+	add     func(*server, route)
+}
+
+const (
+	post = http.MethodPost
+	get  = http.MethodGet
+	put  = http.MethodPut
+	del  = http.MethodDelete
+)
+
+// routes lists every call of the API. A merchant's key reaches what is its own
+// and nothing else: see call.sees.
+func routes() []route {
+	var (
+		app      = []access.Role{access.App}
+		buying   = []access.Role{access.App, access.Operator}
+		selling  = []access.Role{access.Merchant, access.Operator}
+		anyone   = access.Roles()
+		operator = []access.Role{access.Operator}
+		channel  []access.Role // no key: the channel's signature decides
+	)
+	return []route{
+		{post, "/v1/orders", "create-order", app, 201, "Make an order", on((*server).createOrder)},
+		{get, "/v1/orders", "list-orders", anyone, 200, "List orders, newest first", on((*server).listOrders)},
+		{get, "/v1/orders/{id}", "get-order", anyone, 200, "Show an order", on((*server).getOrder)},
+		{get, "/v1/orders/{id}/events", "list-events", anyone, 200, "Show an order's timeline", on((*server).listEvents)},
+		{post, "/v1/orders/{id}/payments", "create-payment", app, 201, "Open a payment", on((*server).createPayment)},
+		{post, "/v1/orders/{id}/cancel", "cancel-order", buying, 202, "Call an unpaid order off", on((*server).cancelOrder)},
+		{post, "/v1/orders/{id}/delivery", "report-delivery", selling, 200, "Report a delivery", on((*server).reportDelivery)},
+		{post, "/v1/orders/{id}/complete", "complete-order", app, 200, "The buyer confirms the delivery", on((*server).completeOrder)},
+
+		{post, "/v1/channels/{channel}/callbacks", "channel-callback", channel, 200, "A payment channel's news", (*server).addCallbacks},
+
+		{put, "/v1/merchants/{id}", "put-merchant", operator, 200, "Make or change a merchant", on((*server).putMerchant)},
+		{put, "/v1/merchants/{id}/stock/{sku}", "set-stock", selling, 200, "Set what there is of a SKU", on((*server).setStock)},
+		{get, "/v1/merchants/{id}/stock/{sku}", "get-stock", selling, 200, "Show a SKU's stock", on((*server).getStock)},
+		{post, "/v1/merchants/{id}/endpoints", "create-endpoint", selling, 201, "Make an endpoint for notices", on((*server).createEndpoint)},
+		{get, "/v1/merchants/{id}/endpoints", "list-endpoints", selling, 200, "List endpoints", on((*server).listEndpoints)},
+		{post, "/v1/merchants/{id}/endpoints/{endpoint}/rotate", "rotate-endpoint", selling, 200, "Give an endpoint a new secret", on((*server).rotateEndpoint)},
+		{post, "/v1/merchants/{id}/endpoints/{endpoint}/pause", "pause-endpoint", selling, 200, "Stop sending notices to an endpoint", on((*server).pauseEndpoint)},
+		{post, "/v1/merchants/{id}/endpoints/{endpoint}/resume", "resume-endpoint", selling, 200, "Send notices to an endpoint again", on((*server).resumeEndpoint)},
+		{del, "/v1/merchants/{id}/endpoints/{endpoint}", "delete-endpoint", selling, 204, "Take an endpoint away", on((*server).deleteEndpoint)},
+
+		{get, "/v1/tasks", "list-tasks", operator, 200, "Show the work that is owed", on((*server).listTasks)},
+		{post, "/v1/tasks/{kind}/{subject}/requeue", "requeue-task", operator, 204, "Try a task again now", on((*server).requeueTask)},
+	}
+}
+
+// on adds a route whose handler speaks in shapes: its input is read and
+// checked before it, its errors become problems after it.
+func on[I, O any](handle func(*server, context.Context, *I) (*O, error)) func(*server, route) {
+	return func(s *server, r route) {
+		huma.Register(s.api, s.operation(r), func(ctx context.Context, in *I) (*O, error) {
+			out, err := handle(s, ctx, in)
+			if err != nil {
+				return nil, callOf(ctx).problem(err)
+			}
+			return out, nil
+		})
+	}
+}

@@ -1,0 +1,89 @@
+package tasks
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/orderflow/orderflow/merchant"
+	"github.com/orderflow/orderflow/order"
+)
+
+// Settlement is what a try of an owed row came to: the row's own fate and the
+// change of its order, written together or not at all.
+type Settlement struct {
+	Row     Row
+	Verdict Verdict
+	// Apply changes the row's order in memory while it is locked; nil when the
+	// order stays as it is. It may run twice and must not block. When it returns
+	// order.ErrAlready the row is fulfilled all the same; when it returns another
+	// error the row is tried again later.
+	Apply func(*order.Order) error
+	// Owes are further tasks that the try made necessary.
+	Owes []Message
+	// Tries are the notices that were sent, for the log.
+	Tries []merchant.Attempt
+}
+
+// ErrGone says that a row was settled by another try in the meantime. Nothing
+// was changed and nothing is left to do.
+var ErrGone = errors.New("the task is no longer owed in this form")
+
+// Verdict is what became of a try of a row.
+type Verdict struct {
+	kind verdict
+	wait time.Duration
+	err  error
+}
+
+type verdict int
+
+const (
+	done verdict = iota
+	later
+	never
+)
+
+// Done says that the row is fulfilled.
+func Done() Verdict { return Verdict{kind: done} }
+
+// Later says that the try failed, or had no answer yet: the kind's ladder says
+// when the next one is.
+func Later(err error) Verdict { return Verdict{kind: later, err: err} }
+
+// LaterIn is Later with a wait of its own, for who was told when to come back.
+func LaterIn(wait time.Duration, err error) Verdict {
+	return Verdict{kind: later, wait: wait, err: err}
+}
+
+// Never says that no further try can help: an operator must look.
+func Never(err error) Verdict { return Verdict{kind: never, err: err} }
+
+// IsDone says whether the row is fulfilled.
+func (v Verdict) IsDone() bool { return v.kind == done }
+
+// Err is why the row is not fulfilled; nil when it is.
+func (v Verdict) Err() error { return v.err }
+
+// Next is the row as v leaves it, and whether it is still owed. now is when
+// the try ended.
+func (v Verdict) Next(r Row, now time.Time) (next Row, owed bool) {
+	if v.kind == done {
+		return Row{}, false
+	}
+	r.PromotedAt, r.Attempts = time.Time{}, r.Attempts+1
+	if v.err != nil {
+		r.LastError = clip(v.err.Error())
+	}
+	spec, err := SpecOf(r.Kind)
+	wait, again := spec.Retry.After(r.Attempts, rand.Float64()) //nolint:gosec // jitter, not a secret
+	switch {
+	case v.kind == never || err != nil || !again:
+		r.DeadAt = now
+	case v.wait > 0:
+		r.DueAt = now.Add(v.wait)
+	default:
+		r.DueAt = now.Add(wait)
+	}
+	return r, true
+}

@@ -1,0 +1,190 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"go.uber.org/zap"
+
+	"github.com/orderflow/orderflow/order"
+	"github.com/orderflow/orderflow/tasks"
+)
+
+// The outcomes of a try, as metrics and logs name them.
+const (
+	outcomeDone  = "done"
+	outcomeLater = "later"
+	outcomeDead  = "dead"
+	outcomeGone  = "gone"  // another try was faster
+	outcomeLost  = "lost"  // not written; the row is still owed
+	outcomePanic = "panic" // a fault of ours; the row is tried later
+)
+
+// runner takes bundles from asynq, tries their rows and settles them.
+type runner struct {
+	worker Worker
+	spec   tasks.Spec
+	store  Store
+	now    func() time.Time
+	log    *zap.Logger
+	tried  func(k tasks.Kind, outcome string, took, late time.Duration)
+	busy   *busy
+}
+
+// ProcessTask implements asynq.Handler. Its error is only ever about our own
+// servers, or about a payload that nobody can read; what becomes of a row is
+// written in the row.
+func (r *runner) ProcessTask(ctx context.Context, t *asynq.Task) error {
+	subjects, err := tasks.Decode(t.Payload())
+	if err != nil {
+		r.log.Error("unreadable bundle archived; its rows will be put back", zap.String("kind", t.Type()), zap.Error(err))
+		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
+	}
+	rows, err := r.store.Owed(ctx, r.spec.Kind, subjects, r.now())
+	if err != nil {
+		return err
+	}
+	rows, release := r.busy.claim(rows)
+	defer release()
+	if len(rows) == 0 {
+		return nil
+	}
+	do, err := r.worker.Prepare(ctx, rows)
+	if err != nil {
+		return err
+	}
+	if r.spec.Local {
+		return r.together(ctx, do, rows)
+	}
+	return r.apart(ctx, do, rows)
+}
+
+// together tries rows that call nobody and settles them in one commit.
+func (r *runner) together(ctx context.Context, do Do, rows []tasks.Row) error {
+	began := time.Now()
+	tries := make([]tasks.Settlement, len(rows))
+	for i, row := range rows {
+		tries[i] = r.try(ctx, do, row)
+	}
+	return r.settle(ctx, began, tries)
+}
+
+// apart tries rows side by side: a slow neighbour of one holds up no other.
+func (r *runner) apart(ctx context.Context, do Do, rows []tasks.Row) error {
+	errs := make([]error, len(rows))
+	var wg sync.WaitGroup
+	for i, row := range rows {
+		wg.Go(func() {
+			began := time.Now()
+			limited, cancel := context.WithTimeout(ctx, r.spec.Limit)
+			defer cancel()
+			try := r.try(limited, do, row)
+			if ctx.Err() != nil && !try.Verdict.IsDone() {
+				return // we are being stopped: not the row's fault, it costs it no try
+			}
+			errs[i] = r.settle(context.WithoutCancel(ctx), began, []tasks.Settlement{try})
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// try runs one row and turns a panic into a try that failed.
+func (r *runner) try(ctx context.Context, do Do, row tasks.Row) (t tasks.Settlement) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.log.Error("worker panicked; the row is tried again later",
+				zap.Stringer("task", row.Key), zap.Any("panic", p), zap.ByteString("stack", debug.Stack()))
+			r.tried(r.spec.Kind, outcomePanic, 0, 0)
+			t = later(row, fmt.Errorf("panic: %v", p))
+		}
+	}()
+	return do(ctx, row)
+}
+
+func (r *runner) settle(ctx context.Context, began time.Time, tries []tasks.Settlement) error {
+	var failed error
+	for i, err := range r.store.Settle(ctx, tries...) {
+		outcome := r.outcome(tries[i], err)
+		r.tried(r.spec.Kind, outcome, time.Since(began), r.now().Sub(tries[i].Row.DueAt))
+		r.report(tries[i], outcome, err)
+		if outcome == outcomeLost {
+			failed = fmt.Errorf("settle %s: %w", tries[i].Row.Key, err)
+		}
+	}
+	return failed
+}
+
+func (r *runner) outcome(t tasks.Settlement, err error) string {
+	switch {
+	case errors.Is(err, tasks.ErrGone):
+		return outcomeGone
+	case errors.Is(err, order.ErrAlready):
+		return outcomeDone
+	case errors.Is(err, order.ErrNotAllowed):
+		return outcomeLater
+	case errors.Is(err, order.ErrNotFound):
+		return outcomeDead
+	case err != nil:
+		return outcomeLost
+	case t.Verdict.IsDone():
+		return outcomeDone
+	}
+	if next, owed := t.Verdict.Next(t.Row, r.now()); owed && !next.DeadAt.IsZero() {
+		return outcomeDead
+	}
+	return outcomeLater
+}
+
+// report writes one line per try: quiet when all is well, loud when somebody
+// must act.
+func (r *runner) report(t tasks.Settlement, outcome string, err error) {
+	if err == nil {
+		err = t.Verdict.Err()
+	}
+	fields := []zap.Field{
+		zap.String("kind", string(t.Row.Kind)), zap.Stringer("order", t.Row.Order()), zap.Stringer("subject", t.Row.Subject),
+		zap.String("outcome", outcome), zap.Int("attempt", t.Row.Attempts+1), zap.Duration("late", r.now().Sub(t.Row.DueAt)), zap.Error(err),
+	}
+	switch outcome {
+	case outcomeDead:
+		r.log.Error("task is dead: see `orderflow task list --state dead`, then `orderflow task requeue`", fields...)
+	case outcomeLost:
+		r.log.Warn("task not settled; it is tried again", fields...)
+	default:
+		r.log.Debug("task", fields...)
+	}
+}
+
+// busy keeps one process from trying a row twice at the same time, as happens
+// when Redis is emptied under it. Between processes the row's generation does.
+type busy struct {
+	mu   sync.Mutex
+	rows map[tasks.Key]bool
+}
+
+func newBusy() *busy { return &busy{rows: map[tasks.Key]bool{}} }
+
+// claim returns the rows that nobody here is trying, and what gives them back.
+func (b *busy) claim(rows []tasks.Row) (mine []tasks.Row, release func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range rows {
+		if !b.rows[r.Key] {
+			b.rows[r.Key] = true
+			mine = append(mine, r)
+		}
+	}
+	return mine, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		for _, r := range mine {
+			delete(b.rows, r.Key)
+		}
+	}
+}

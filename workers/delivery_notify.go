@@ -1,0 +1,143 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/orderflow/orderflow/merchant"
+	"github.com/orderflow/orderflow/order"
+	"github.com/orderflow/orderflow/tasks"
+)
+
+// deliveryNotify tells a merchant that an order is paid. It is fulfilled when
+// every endpoint that wants to know has answered; one that has is not told
+// again because another has not.
+type deliveryNotify struct {
+	Deps
+	endpoints *endpointCache
+}
+
+func (deliveryNotify) Kind() tasks.Kind { return tasks.DeliveryNotify }
+
+func (w deliveryNotify) Prepare(ctx context.Context, rows []tasks.Row) (Do, error) {
+	ids := make([]tasks.Subject, len(rows))
+	for i, r := range rows {
+		ids[i] = r.Subject
+	}
+	notices, err := w.Store.Notices(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, row tasks.Row) tasks.Settlement {
+		notice, found := notices[row.Subject]
+		if !found {
+			return never(row, fmt.Errorf("notice %s: %w", row.Subject, order.ErrNotFound))
+		}
+		return w.tell(ctx, row, notice)
+	}, nil
+}
+
+func (w deliveryNotify) tell(ctx context.Context, row tasks.Row, notice merchant.Notice) tasks.Settlement {
+	todo, err := w.untold(ctx, row, notice)
+	if err != nil {
+		return later(row, err)
+	}
+	tries := make([]merchant.Attempt, len(todo))
+	var wg sync.WaitGroup
+	for i, e := range todo {
+		wg.Go(func() { tries[i] = w.Sender.Send(ctx, e, notice) })
+	}
+	wg.Wait()
+	var failed error
+	var wait time.Duration
+	for _, t := range tries {
+		if !t.OK {
+			failed = errors.New(t.Error)
+			wait = max(wait, t.RetryAfter)
+		}
+	}
+	s := tasks.Settlement{Row: row, Tries: tries, Verdict: tasks.Done()}
+	switch {
+	case failed != nil && wait > 0:
+		s.Verdict = tasks.LaterIn(wait, failed)
+	case failed != nil:
+		s.Verdict = tasks.Later(failed)
+	}
+	return s
+}
+
+// untold are the endpoints that have yet to answer a notice.
+func (w deliveryNotify) untold(ctx context.Context, row tasks.Row, notice merchant.Notice) ([]merchant.Endpoint, error) {
+	all, err := w.endpoints.of(ctx, notice.MerchantID)
+	if err != nil {
+		return nil, err
+	}
+	told := map[merchant.EndpointID]bool{}
+	if row.Attempts > 0 {
+		before, err := w.Store.NoticeAttempts(ctx, notice.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range before {
+			told[t.EndpointID] = told[t.EndpointID] || t.OK
+		}
+	}
+	var todo []merchant.Endpoint
+	for _, e := range all {
+		if e.Wants(notice.Type) && !told[e.ID] {
+			todo = append(todo, e)
+		}
+	}
+	if len(todo) == 0 && len(told) == 0 {
+		return nil, fmt.Errorf("merchant %s has no live endpoint for %s: register one with POST /v1/merchants/%s/endpoints", notice.MerchantID, notice.Type, notice.MerchantID)
+	}
+	return todo, nil
+}
+
+// endpointCache keeps merchants' endpoints for a moment: a new or paused one
+// is seen within endpointsFor.
+type endpointCache struct {
+	store Store
+	now   func() time.Time
+	mu    sync.Mutex
+	byID  map[string]cachedEndpoints
+}
+
+type cachedEndpoints struct {
+	list []merchant.Endpoint
+	at   time.Time
+}
+
+const (
+	endpointsFor  = 2 * time.Second
+	endpointsMost = 10_000 // merchants
+)
+
+func newEndpointCache(store Store, now func() time.Time) *endpointCache {
+	return &endpointCache{store: store, now: now, byID: map[string]cachedEndpoints{}}
+}
+
+func (c *endpointCache) of(ctx context.Context, merchantID string) ([]merchant.Endpoint, error) {
+	c.mu.Lock()
+	got, ok := c.byID[merchantID]
+	c.mu.Unlock()
+	if ok && c.now().Sub(got.at) < endpointsFor {
+		return got.list, nil
+	}
+	list, err := c.store.Endpoints(ctx, merchantID)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.byID) >= endpointsMost {
+		clear(c.byID)
+	}
+	if len(list) > 0 { // a merchant's first endpoint counts at once
+		c.byID[merchantID] = cachedEndpoints{list, c.now()}
+	}
+	return list, nil
+}

@@ -1,0 +1,117 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/orderflow/orderflow/internal/ident"
+	"github.com/orderflow/orderflow/order"
+	"github.com/orderflow/orderflow/payment"
+	"github.com/orderflow/orderflow/tasks"
+)
+
+// refundSubmit asks the channel to give money back. The claim is committed
+// before the channel is called, and every retry carries the same number: asked
+// twice, it pays once.
+type refundSubmit struct{ Deps }
+
+func (refundSubmit) Kind() tasks.Kind { return tasks.RefundSubmit }
+
+func (w refundSubmit) Prepare(ctx context.Context, rows []tasks.Row) (Do, error) {
+	orders, err := w.orders(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, row tasks.Row) tasks.Settlement {
+		o, id := orders[row.Order()], ident.As[order.Refund](row.Subject)
+		r, a, channel, err := w.refund(o, id)
+		if err != nil {
+			return never(row, err)
+		}
+		if r.Status != order.RefundCreated && r.Status != order.RefundProcessing {
+			return done(row, nil)
+		}
+		err = w.Store.Update(ctx, o.ID, nil, func(o *order.Order) error { return o.SubmitRefund(id, w.Now()) })
+		if err != nil && !errors.Is(err, order.ErrAlready) {
+			return later(row, err)
+		}
+		answer, err := channel.Refund(ctx, payment.RefundRequest{
+			OutTradeNo: a.ID.Compact(), OutRefundNo: id.Compact(), TradeNo: a.TradeNo,
+			Amount: r.Amount, Total: a.PaidAmount, Currency: a.PaidCurrency, Reason: r.Reason, NotifyURL: w.NotifyURL(a.Channel),
+		})
+		switch {
+		case payment.ClassOf(err) == payment.Permanent && err != nil:
+			return w.settled(row, id, payment.Refund{State: payment.RefundAbnormal, Reason: err.Error()})
+		case err != nil:
+			return later(row, err)
+		}
+		return w.settled(row, id, answer)
+	}, nil
+}
+
+// refundQuery asks the channel what became of a refund that it accepted.
+type refundQuery struct{ Deps }
+
+func (refundQuery) Kind() tasks.Kind { return tasks.RefundQuery }
+
+func (w refundQuery) Prepare(ctx context.Context, rows []tasks.Row) (Do, error) {
+	orders, err := w.orders(ctx, rows)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, row tasks.Row) tasks.Settlement {
+		id := ident.As[order.Refund](row.Subject)
+		r, a, channel, err := w.refund(orders[row.Order()], id)
+		if err != nil {
+			return never(row, err)
+		}
+		if r.Status != order.RefundProcessing {
+			return done(row, nil)
+		}
+		answer, err := channel.QueryRefund(ctx, a.ID.Compact(), id.Compact())
+		if err != nil {
+			return later(row, err)
+		}
+		if answer.State == payment.RefundPending {
+			return later(row, nil)
+		}
+		return w.settled(row, id, answer)
+	}, nil
+}
+
+// settled is what a channel's answer about a refund means.
+func (d Deps) settled(row tasks.Row, id order.RefundID, answer payment.Refund) tasks.Settlement {
+	now := d.Now()
+	switch answer.State {
+	case payment.RefundDone:
+		return done(row, func(o *order.Order) error { return o.SucceedRefund(id, now) })
+	case payment.RefundFailed, payment.RefundAbnormal:
+		return done(row, func(o *order.Order) error { return o.AbnormalRefund(id, answer.Reason, now) })
+	case payment.RefundNotFound: // it never arrived: the same number again
+		s := done(row, nil)
+		s.Owes = []tasks.Message{{Key: tasks.About(tasks.RefundSubmit, id), Due: now}}
+		return s
+	}
+	s := done(row, nil)
+	first, _ := mustSpec(tasks.RefundQuery).Retry.After(1, 0.5)
+	s.Owes = []tasks.Message{{Key: tasks.About(tasks.RefundQuery, id), Due: now.Add(first)}}
+	return s
+}
+
+func mustSpec(k tasks.Kind) tasks.Spec {
+	spec, err := tasks.SpecOf(k)
+	if err != nil {
+		panic(err) // every Kind constant has a Spec; a test sees to it
+	}
+	return spec
+}
+
+func (d Deps) refund(o *order.Order, id order.RefundID) (*order.Refund, *order.Attempt, payment.Channel, error) {
+	if o == nil || o.Refund(id) == nil {
+		return nil, nil, nil, fmt.Errorf("refund %s: %w", id.Compact(), order.ErrNotFound)
+	}
+	r := o.Refund(id)
+	a, channel, err := d.attempt(o, r.Attempt)
+	return r, a, channel, err
+}

@@ -1,0 +1,117 @@
+// Package workers does what is owed: one file per kind of task, and around
+// them what is the same for all.
+//
+// A worker is given rows of the outbox, looks at the present, calls whom it
+// must, and says what came of it; the row's fate and the order's change are
+// then written in one transaction. So a worker may run twice, late, beside
+// itself, or die anywhere: until that transaction nothing has happened, and
+// after it there is no row.
+package workers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/orderflow/orderflow/internal/once"
+	"github.com/orderflow/orderflow/merchant"
+	"github.com/orderflow/orderflow/order"
+	"github.com/orderflow/orderflow/payment"
+	"github.com/orderflow/orderflow/tasks"
+)
+
+// Worker does one kind of task.
+type Worker interface {
+	Kind() tasks.Kind
+	// Prepare reads what a bundle's rows need, in as few queries as it can, and
+	// returns what does one of them. An error means that our own servers fail:
+	// the bundle is tried again.
+	Prepare(ctx context.Context, rows []tasks.Row) (Do, error)
+}
+
+// Do tries one row. It may be called from many goroutines at once.
+type Do func(ctx context.Context, row tasks.Row) tasks.Settlement
+
+// Store is what the workers need of the store.
+type Store interface {
+	// Owed reads the live rows of a bundle that are due by now.
+	Owed(ctx context.Context, kind tasks.Kind, subjects []tasks.Subject, now time.Time) ([]tasks.Row, error)
+	// Settle writes what tries came to, each with an error of its own.
+	Settle(ctx context.Context, tries ...tasks.Settlement) []error
+	// Update changes one order at once: the claim before a channel is called.
+	Update(ctx context.Context, id order.ID, req *once.Request, fn func(*order.Order) error) error
+	OrdersByID(ctx context.Context, ids []order.ID) (map[order.ID]*order.Order, error)
+	Notices(ctx context.Context, ids []tasks.Subject) (map[tasks.Subject]merchant.Notice, error)
+	NoticeAttempts(ctx context.Context, noticeID string) ([]merchant.Attempt, error)
+	Endpoints(ctx context.Context, merchantID string) ([]merchant.Endpoint, error)
+}
+
+// Channels finds payment channels: payment.Registry.
+type Channels interface {
+	Channel(name string) (payment.Channel, error)
+}
+
+// Sender sends one notice to one endpoint: *merchant.Notifier.
+type Sender interface {
+	Send(ctx context.Context, e merchant.Endpoint, n merchant.Notice) merchant.Attempt
+}
+
+// Deps are what the workers work with.
+type Deps struct {
+	Store    Store
+	Channels Channels
+	Sender   Sender
+	Terms    tasks.Terms
+	// NotifyURL is where a channel sends its callbacks, by the channel's name.
+	NotifyURL func(channel string) string
+	Now       func() time.Time
+}
+
+// All makes one worker of every kind.
+func All(d Deps) []Worker {
+	return []Worker{
+		paymentConfirm{d}, paymentQuery{d}, channelClose{d}, orderClose{d},
+		deliveryNotify{d, newEndpointCache(d.Store, d.Now)}, orderComplete{d}, refundSubmit{d}, refundQuery{d},
+	}
+}
+
+// byKind checks that every kind has one worker and only one.
+func byKind(list []Worker) (map[tasks.Kind]Worker, error) {
+	workers := map[tasks.Kind]Worker{}
+	for _, w := range list {
+		if _, twice := workers[w.Kind()]; twice {
+			return nil, fmt.Errorf("task kind %s has two workers", w.Kind())
+		}
+		if _, err := tasks.SpecOf(w.Kind()); err != nil {
+			return nil, err
+		}
+		workers[w.Kind()] = w
+	}
+	for _, s := range tasks.Specs() {
+		if workers[s.Kind] == nil {
+			return nil, fmt.Errorf("task kind %s has no worker", s.Kind)
+		}
+	}
+	return workers, nil
+}
+
+func done(row tasks.Row, apply func(*order.Order) error) tasks.Settlement {
+	return tasks.Settlement{Row: row, Verdict: tasks.Done(), Apply: apply}
+}
+
+func later(row tasks.Row, err error) tasks.Settlement {
+	return tasks.Settlement{Row: row, Verdict: tasks.Later(err)}
+}
+
+func never(row tasks.Row, err error) tasks.Settlement {
+	return tasks.Settlement{Row: row, Verdict: tasks.Never(err)}
+}
+
+// orders reads the orders of a bundle's rows.
+func (d Deps) orders(ctx context.Context, rows []tasks.Row) (map[order.ID]*order.Order, error) {
+	ids := make([]order.ID, len(rows))
+	for i, r := range rows {
+		ids[i] = r.Order()
+	}
+	return d.Store.OrdersByID(ctx, ids)
+}
