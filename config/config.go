@@ -151,6 +151,7 @@ func DevDefaults() map[string]string {
 		"sandbox.secret":        "dev_sandbox_secret",
 		"notify.allow_loopback": "true",
 		"log.format":            "console",
+		"log.level":             "warn",
 	}
 }
 

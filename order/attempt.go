@@ -102,6 +102,10 @@ func (o *Order) Receive(r Receipt, now time.Time) error {
 	if a.Status == AttemptSuccess {
 		return ErrAlready // P10
 	}
+	if r.Amount < 0 {
+		return &Refusal{"book a payment on", o.Status, fmt.Sprintf("the channel says that it took %d: look at the channel", r.Amount)}
+	}
+	r.TradeNo, r.Currency = plain(r.TradeNo), plain(r.Currency)
 	a.Status, a.Reason = AttemptSuccess, ""
 	a.TradeNo, a.PaidAmount, a.PaidCurrency, a.PaidAt = r.TradeNo, r.Amount, r.Currency, r.PaidAt
 	by := ByChannel(a.Channel)
@@ -162,6 +166,7 @@ func (o *Order) endAttempt(id AttemptID, to AttemptStatus, t EventType, reason s
 	case !a.open():
 		return ErrAlready
 	}
+	reason = plain(reason)
 	a.Status, a.Reason = to, reason
 	o.record(t, ByChannel(a.Channel), now, Detail{Attempt: id, Channel: a.Channel, Reason: reason})
 	o.settleClosing(now)

@@ -4,7 +4,7 @@ import "time"
 
 // Expire closes an order that was not paid in time (O2, then O3).
 func (o *Order) Expire(now time.Time) error {
-	if now.Before(o.ExpireAt) {
+	if o.Status == PendingPay && now.Before(o.ExpireAt) {
 		return &Refusal{"expire", o.Status, "it may be paid until " + o.ExpireAt.Format(time.RFC3339)}
 	}
 	return o.close("not paid in time", System, now)

@@ -2,7 +2,6 @@ package order
 
 import (
 	"fmt"
-	"math"
 	"time"
 
 	"golang.org/x/text/currency"
@@ -78,7 +77,7 @@ func check(d Draft) (amount int64, faults Invalid) {
 	text("merchant_id", d.MerchantID, true)
 	text("buyer_id", d.BuyerID, true)
 	text("merchant_order_no", d.MerchantOrderNo, false)
-	if _, err := currency.ParseISO(d.Currency); err != nil || len(d.Currency) != 3 || d.Currency[0] > 'Z' {
+	if unit, err := currency.ParseISO(d.Currency); err != nil || unit.String() != d.Currency {
 		fault("currency", "want an ISO 4217 code such as CNY")
 	}
 	if d.PayWithin != 0 && (d.PayWithin < MinPayWindow || d.PayWithin > MaxPayWindow) {
@@ -87,23 +86,29 @@ func check(d Draft) (amount int64, faults Invalid) {
 	if len(d.Items) == 0 || len(d.Items) > MaxItems {
 		fault("items", "want 1 to %d lines", MaxItems)
 	}
+	over := false
 	for i, it := range d.Items {
 		at := fmt.Sprintf("items[%d].", i)
 		text(at+"sku", it.SKU, true)
 		text(at+"name", it.Name, false)
-		if it.Quantity < 1 || it.Quantity > MaxUnits {
+		quantityOK := it.Quantity >= 1 && it.Quantity <= MaxUnits
+		if !quantityOK {
 			fault(at+"quantity", "want 1 to %d", MaxUnits)
-			continue
 		}
-		if it.UnitPrice < 0 || it.UnitPrice > MaxAmount {
+		priceOK := it.UnitPrice >= 0 && it.UnitPrice <= MaxAmount
+		if !priceOK {
 			fault(at+"unit_price", "want 0 to %d minor units", MaxAmount)
-			continue
 		}
-		if it.UnitPrice > 0 && it.Quantity > math.MaxInt64/it.UnitPrice || it.Quantity*it.UnitPrice > MaxAmount-amount {
-			fault("items", "the order's amount is over %d minor units", MaxAmount)
-			break
+		switch {
+		case !quantityOK || !priceOK:
+		case it.UnitPrice > 0 && it.Quantity > (MaxAmount-amount)/it.UnitPrice: // their product may not fit an int64
+			over = true
+		default:
+			amount += it.Quantity * it.UnitPrice
 		}
-		amount += it.Quantity * it.UnitPrice
+	}
+	if over {
+		fault("items", "the order's amount is over %d minor units", MaxAmount)
 	}
 	if len(faults) == 0 && amount == 0 {
 		fault("items", "the order's amount is 0; an order takes a payment")

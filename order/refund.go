@@ -89,9 +89,12 @@ func (o *Order) AbnormalRefund(id RefundID, reason string, now time.Time) error 
 	switch {
 	case r == nil:
 		return &Refusal{"refund", o.Status, "it has no refund " + id.Compact()}
+	case r.Status == RefundCreated:
+		return &Refusal{"give up a refund of", o.Status, "its channel was not asked yet"}
 	case r.Status != RefundProcessing:
 		return ErrAlready
 	}
+	reason = plain(reason)
 	r.Status, r.Reason = RefundAbnormal, reason
 	o.Hold = HoldRefundAbnormal
 	o.record(EventRefundAbnormal, ByChannel(o.Attempt(r.Attempt).Channel), now, Detail{Refund: id, Amount: r.Amount, Reason: reason})

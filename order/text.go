@@ -16,3 +16,13 @@ func printable(s string) bool {
 func storable(s string) bool {
 	return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0
 }
+
+// plain is what a channel wrote, so that it can be kept: what PostgreSQL cannot
+// store shows as "?", and what is very long is cut.
+func plain(s string) string {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "?"), "\x00", "?")
+	if len(s) > maxMetadataLen {
+		s = strings.ToValidUTF8(s[:maxMetadataLen], "") + "…"
+	}
+	return s
+}

@@ -77,6 +77,7 @@ func (s *server) recovered(c *call, out *recorder) {
 // log writes the wide line: who asked for what, and what became of it. Never a
 // body, a key or a query.
 func (s *server) log(c *call, out *recorder, began time.Time) {
+	s.opt.Requested(c.route, c.request.Method, out.status, time.Since(began))
 	level := zapcore.InfoLevel
 	if out.status >= 500 {
 		level = zapcore.ErrorLevel

@@ -60,12 +60,15 @@ func (s *server) callback(ctx context.Context, c *call, w http.ResponseWriter, n
 	}
 	if err != nil {
 		c.err = err
+		s.opt.CalledBack(name, "refused")
 		return refusal(ch, err), nil
 	}
 	if err := s.opt.Store.Receive(ctx, name, n, c.body, now); err != nil {
 		c.err = fmt.Errorf("keep callback %s of %s: %w", n.EventID, name, err)
+		s.opt.CalledBack(name, "not_kept")
 		return again(ch), nil
 	}
+	s.opt.CalledBack(name, "kept")
 	return ch.Ack(nil), nil
 }
 

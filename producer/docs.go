@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"embed"
+	"html/template"
 	"io"
 	"net/http"
 	"strings"
@@ -17,19 +18,20 @@ import (
 //go:embed docs/*.gz
 var docsFiles embed.FS
 
+// The address is written out without the scheme because a page that was opened
+// as http://user:key@host may fetch nothing that is relative to its own.
 const docsPage = `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
 <title>Orderflow API</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="/docs/styles.min.css">
 <script src="/docs/web-components.min.js" defer></script>
 </head>
 <body>
-<elements-api apiDescriptionUrl="/openapi.json" router="hash" layout="responsive"></elements-api>
+<elements-api apiDescriptionUrl="//{{.}}/openapi.json" router="hash" layout="responsive"></elements-api>
 </body>
 </html>
 `
@@ -39,11 +41,13 @@ const docsPage = `<!doctype html>
 const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; " +
 	"img-src 'self' data:; font-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-func serveDocs(w http.ResponseWriter, _ *http.Request) {
+var docsTemplate = template.Must(template.New("docs").Parse(docsPage))
+
+func serveDocs(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Security-Policy", docsPolicy)
-	w.Header().Set("Referrer-Policy", "no-referrer")
-	_, _ = io.WriteString(w, docsPage)
+	w.Header().Set("Referrer-Policy", "same-origin")
+	_ = docsTemplate.Execute(w, r.Host) // fails only when the reader has gone
 }
 
 // serveDocsFile serves one of the page's files, gzipped to whoever can read

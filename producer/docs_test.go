@@ -123,9 +123,10 @@ func TestDocsSpeakToNobodyElse(t *testing.T) {
 	refs := regexp.MustCompile(`(?i)(?:src|href|url)="([^"]*)"`).FindAllStringSubmatch(page.Body.String(), -1)
 	require.Len(t, refs, 4)
 	for _, ref := range refs {
-		require.Regexp(t, `^(/[^/]|data:,$)`, ref[1])
-		if ref[1][0] == '/' {
-			require.Equal(t, 200, d.call("app", "GET", ref[1], "").Code, ref[1])
+		path := strings.TrimPrefix(ref[1], "//example.com") // the host that was asked
+		require.Regexp(t, `^(/[^/]|data:,$)`, path)
+		if path[0] == '/' {
+			require.Equal(t, 200, d.call("app", "GET", path, "").Code, path)
 		}
 	}
 	require.NotContains(t, strings.ToLower(page.Body.String()), "http")

@@ -82,6 +82,11 @@ type Options struct {
 	AllowInsecureEndpoints bool
 	Now                    func() time.Time // time.Now when nil
 	Log                    *zap.Logger      // nothing is logged when nil
+
+	// Requested is told of each request, by the pattern it matched, CalledBack of
+	// each callback of a channel that there is. May be nil.
+	Requested  func(route, method string, status int, took time.Duration)
+	CalledBack func(channel, verdict string)
 }
 
 // server is the door with what it needs.
@@ -121,6 +126,12 @@ func newServer(opt Options) *server {
 	}
 	if opt.Log == nil {
 		opt.Log = zap.NewNop()
+	}
+	if opt.Requested == nil {
+		opt.Requested = func(string, string, int, time.Duration) {}
+	}
+	if opt.CalledBack == nil {
+		opt.CalledBack = func(string, string) {}
 	}
 	opt.PublicURL = strings.TrimRight(opt.PublicURL, "/")
 	s := &server{

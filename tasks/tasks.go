@@ -11,6 +11,7 @@ package tasks
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -157,10 +158,12 @@ type Row struct {
 	CreatedAt  time.Time
 }
 
+// clip is a text that PostgreSQL can keep, whatever stranger wrote it.
 func clip(s string) string {
 	const most = 1000
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "?"), "\x00", "?")
 	if len(s) > most {
-		return s[:most] + "…"
+		return strings.ToValidUTF8(s[:most], "") + "…"
 	}
 	return s
 }

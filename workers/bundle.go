@@ -25,6 +25,10 @@ const (
 	outcomePanic = "panic" // a fault of ours; the row is tried later
 )
 
+// clockSkew is how far apart the clocks of our machines may be: a row that is
+// due on one is not passed over on another.
+const clockSkew = 2 * time.Second
+
 // runner takes bundles from asynq, tries their rows and settles them.
 type runner struct {
 	worker Worker
@@ -45,7 +49,7 @@ func (r *runner) ProcessTask(ctx context.Context, t *asynq.Task) error {
 		r.log.Error("unreadable bundle archived; its rows will be put back", zap.String("kind", t.Type()), zap.Error(err))
 		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
 	}
-	rows, err := r.store.Owed(ctx, r.spec.Kind, subjects, r.now())
+	rows, err := r.store.Owed(ctx, r.spec.Kind, subjects, r.now().Add(clockSkew))
 	if err != nil {
 		return err
 	}
@@ -162,21 +166,27 @@ func (r *runner) report(t tasks.Settlement, outcome string, err error) {
 }
 
 // busy keeps one process from trying a row twice at the same time, as happens
-// when Redis is emptied under it. Between processes the row's generation does.
+// when Redis is emptied under it. A row that became due for a new reason is a
+// new generation and need not wait. Between processes the generation decides.
 type busy struct {
 	mu   sync.Mutex
-	rows map[tasks.Key]bool
+	rows map[try]bool
 }
 
-func newBusy() *busy { return &busy{rows: map[tasks.Key]bool{}} }
+type try struct {
+	tasks.Key
+	generation int
+}
+
+func newBusy() *busy { return &busy{rows: map[try]bool{}} }
 
 // claim returns the rows that nobody here is trying, and what gives them back.
 func (b *busy) claim(rows []tasks.Row) (mine []tasks.Row, release func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, r := range rows {
-		if !b.rows[r.Key] {
-			b.rows[r.Key] = true
+		if t := (try{r.Key, r.Generation}); !b.rows[t] {
+			b.rows[t] = true
 			mine = append(mine, r)
 		}
 	}
@@ -184,7 +194,7 @@ func (b *busy) claim(rows []tasks.Row) (mine []tasks.Row, release func()) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		for _, r := range mine {
-			delete(b.rows, r.Key)
+			delete(b.rows, try{r.Key, r.Generation})
 		}
 	}
 }

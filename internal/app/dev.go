@@ -141,7 +141,7 @@ func (d *dev) leaveNote() {
 		return
 	}
 	path := d.file(noteName)
-	if err := writeNote(path, note{PID: os.Getpid(), Database: d.cfg.Database.URL, Redis: d.cfg.Redis.URL}); err != nil {
+	if err := writeNote(path, note{PID: os.Getpid(), Database: d.cfg.Database.URL, Redis: d.cfg.Redis.URL, Public: d.cfg.BaseURL()}); err != nil {
 		d.log.Warn("the other commands will not find this server by themselves", zap.Error(err))
 		return
 	}

@@ -16,6 +16,7 @@ type note struct {
 	PID      int    `json:"pid"`
 	Database string `json:"database_url"`
 	Redis    string `json:"redis_url"`
+	Public   string `json:"public_url"`
 }
 
 func writeNote(path string, n note) error {
@@ -34,7 +35,7 @@ func DevServers() map[string]string {
 	if err != nil || json.Unmarshal(b, &n) != nil || !alive(n.PID) {
 		return nil
 	}
-	return map[string]string{"database.url": n.Database, "redis.url": n.Redis}
+	return map[string]string{"database.url": n.Database, "redis.url": n.Redis, "public_url": n.Public}
 }
 
 func alive(pid int) bool {

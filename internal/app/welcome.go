@@ -34,7 +34,7 @@ Take an order through, in another terminal:
 
   O=$(curl -s %[2]s/v1/orders -H 'Authorization: Bearer dev_app_key' -H 'Content-Type: application/json' -d '{"merchant_id":"m_demo","buyer_id":"b_1","currency":"CNY","channel":"sandbox","items":[{"sku":"TEA-1","name":"Tea","quantity":1,"unit_price":1299}]}'); echo "$O"
   curl -s -X POST "$(echo "$O" | sed 's/.*"url":"\([^"]*\)".*/\1/')"   # the buyer pays; in a browser it is a page
-  curl -s %[2]s/v1/orders/$(echo "$O" | sed 's/.*{"id":"\([^"]*\)","status":"pending_pay".*/\1/')/events -H 'Authorization: Bearer dev_app_key'
+  sleep 1; curl -s %[2]s/v1/orders/$(echo "$O" | sed 's/.*{"id":"\([^"]*\)","status":"pending_pay".*/\1/')/events -H 'Authorization: Bearer dev_app_key'
 
 %[4]s Ctrl-C ends everything.
 `, took.Seconds(), base, strings.Join(servers, "\n  "), keeps)

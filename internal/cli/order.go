@@ -59,7 +59,7 @@ func showOrder(c *cobra.Command, d *db.DB, id order.ID) error {
 		fmt.Fprintf(out, "HELD      %s\n", o.Hold)
 	}
 	if o.Delivery != nil {
-		fmt.Fprintf(out, "delivery  %s %s\n", o.Delivery.Status, strings.TrimSpace(o.Delivery.Proof+" "+o.Delivery.Reason))
+		fmt.Fprintln(out, strings.TrimSpace(fmt.Sprintf("delivery  %s %s %s", o.Delivery.Status, o.Delivery.Proof, o.Delivery.Reason)))
 	}
 	fmt.Fprintln(out)
 	items := newTable(c, "sku", "name", "quantity", "unit price")
@@ -93,7 +93,7 @@ func showOrder(c *cobra.Command, d *db.DB, id order.ID) error {
 		fmt.Fprintln(out)
 		t := newTable(c, "notice tried", "answer", "took", "")
 		for _, a := range tries {
-			t.row(at(a.At), fmt.Sprint(a.HTTPStatus), a.Duration.String(), a.Error)
+			t.row(at(a.At), fmt.Sprint(a.HTTPStatus), fmt.Sprintf("%d ms", a.Duration.Milliseconds()), a.Error)
 		}
 		t.print()
 	}

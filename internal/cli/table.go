@@ -23,6 +23,7 @@ func newTable(c *cobra.Command, head ...string) *printer {
 	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
 	style.Format.Header = text.FormatUpper
 	w.SetStyle(style)
+	w.SuppressTrailingSpaces()
 	p := &printer{w}
 	if len(head) > 0 {
 		w.AppendHeader(cells(head))

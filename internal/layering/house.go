@@ -6,7 +6,7 @@ const core = "internal/ident order ledger merchant payment tasks"
 
 // outside is where other modules end: each is a detail of the folders named.
 func outside() []fence {
-	const tests = "db/dbtest payment/paymenttest"
+	const tests = "db/dbtest order/ordertest payment/paymenttest"
 	return []fence{
 		// Rows are not orders: bun and the driver stay in the store.
 		{"github.com/uptrace/bun", "db db/dbtest"},
@@ -39,7 +39,7 @@ const world = "context database/sql log net net/http os os/exec go.uber.org/zap"
 // house is the law of this module. Imports only point down.
 func house() law {
 	return law{
-		tests: "db/dbtest payment/paymenttest payment/simulator internal/embedded",
+		tests: "db/dbtest order/ordertest payment/paymenttest payment/simulator internal/embedded",
 		only:  outside(),
 		pure:  map[string]string{"order": world, "ledger": world, "tasks": world, "internal/ident": world, "internal/once": world},
 		floors: [][]room{
@@ -61,6 +61,7 @@ func house() law {
 				{"merchant", "internal/ident order"},
 				{"payment", "internal/ident order"},
 				{"internal/access", "internal/ident order"},
+				{"order/ordertest", "internal/ident order"},
 			},
 			{ // the contract between those who owe work and those who do it
 				{"tasks", "internal/ident order merchant payment"},

@@ -1,0 +1,170 @@
+// Package ordertest lets orders live at random, for tests of what must be true
+// of every order, whatever happens to it: money, stock, tasks, the timeline.
+//
+// Steps are drawn that are right, wrong, too early, too late and about parts
+// that do not exist; time passes between them. What is drawn is shrunk by rapid
+// to the shortest life that breaks a promise.
+package ordertest
+
+import (
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/orderflow/orderflow/internal/ident"
+	"github.com/orderflow/orderflow/order"
+)
+
+// Step is something that was asked of an order, and what it came to.
+type Step struct {
+	Name   string
+	Before *order.Order // nil at the first step, the order's making
+	After  *order.Order // Events are those of this step
+	Err    error
+	Now    time.Time
+}
+
+// Moved says whether the step was taken.
+func (s Step) Moved() bool { return s.Err == nil }
+
+const most = 40 // steps of one life
+
+// start is when every life begins: not at a whole second, as in life.
+var start = time.Date(2026, 3, 1, 12, 0, 0, 250_000_000, time.UTC)
+
+// Live draws an order and its life, and shows each step to see.
+func Live(t *rapid.T, see func(Step)) {
+	l := &life{t: t, now: start}
+	o, err := order.New(ident.New[order.Order](), l.draft(), "app:test", l.now)
+	if err != nil {
+		t.Fatalf("a draft that should be good: %v", err)
+	}
+	l.o = o
+	see(Step{Name: "create", After: o.Clone(), Now: l.now})
+	o.Forget()
+	for range rapid.IntRange(1, most).Draw(t, "steps") {
+		l.step(see)
+	}
+}
+
+type life struct {
+	t   *rapid.T
+	o   *order.Order
+	now time.Time
+}
+
+func (l *life) draft() order.Draft {
+	d := order.Draft{
+		MerchantID: "m_1", BuyerID: "b_1", Currency: "CNY",
+		FeeBps:    rapid.IntRange(0, 10_000).Draw(l.t, "fee"),
+		PayWithin: time.Duration(rapid.IntRange(1, 1200).Draw(l.t, "window")) * time.Second,
+	}
+	for range rapid.IntRange(1, 3).Draw(l.t, "items") {
+		d.Items = append(d.Items, order.Item{
+			SKU:      rapid.SampledFrom([]string{"TEA", "CUP"}).Draw(l.t, "sku"),
+			Quantity: rapid.Int64Range(1, 9).Draw(l.t, "quantity"), UnitPrice: rapid.Int64Range(1, 99_999).Draw(l.t, "price"),
+			Tracked: rapid.Bool().Draw(l.t, "tracked"),
+		})
+	}
+	return d
+}
+
+// step asks one thing of a copy, which becomes the order when it is taken: as
+// the store does it.
+func (l *life) step(see func(Step)) {
+	l.now = l.now.Add(time.Duration(rapid.SampledFrom([]int64{0, 0, 0, 1, 20_000, 90_000, 1_300_000}).Draw(l.t, "ms")) * time.Millisecond)
+	name := rapid.SampledFrom(names).Draw(l.t, "step")
+	next := l.o.Clone()
+	err := l.ask(name, next)
+	see(Step{Name: name, Before: l.o.Clone(), After: next.Clone(), Err: err, Now: l.now})
+	if err == nil {
+		next.Forget()
+		l.o = next
+	}
+}
+
+// names has some steps more than once, so that lives get somewhere.
+var names = []string{
+	"pay", "pay", "pay", "receive", "receive", "receive", "receive wrong", "fail", "close attempt", "close attempt",
+	"expire", "cancel", "accept", "deliver", "deliver", "fail delivery", "complete", "complete",
+	"submit refund", "submit refund", "succeed refund", "succeed refund", "abnormal refund",
+}
+
+const by = order.Actor("app:test")
+
+func (l *life) ask(name string, o *order.Order) error {
+	switch name {
+	case "pay":
+		_, err := o.Pay(rapid.SampledFrom([]string{"sandbox", "other"}).Draw(l.t, "channel"), by, l.now)
+		return err
+	case "receive":
+		return o.Receive(l.receipt(o), l.now)
+	case "receive wrong":
+		return o.Receive(l.wrong(l.receipt(o)), l.now)
+	case "fail":
+		return o.FailAttempt(l.attempt(o), "refused", l.now)
+	case "close attempt":
+		return o.CloseAttempt(l.attempt(o), "closed at the channel", l.now)
+	case "expire":
+		return o.Expire(l.now)
+	case "cancel":
+		return o.Cancel("changed my mind", by, l.now)
+	case "accept":
+		return o.Accept(by, l.now)
+	case "deliver":
+		return o.Deliver("SF123", by, l.now)
+	case "fail delivery":
+		return o.FailDelivery("sold out", by, l.now)
+	case "complete":
+		return o.Complete(by, l.now)
+	case "submit refund":
+		return o.SubmitRefund(l.refund(o), l.now)
+	case "succeed refund":
+		return o.SucceedRefund(l.refund(o), l.now)
+	case "abnormal refund":
+		return o.AbnormalRefund(l.refund(o), "account closed", l.now)
+	}
+	panic("ordertest: no step is called " + name)
+}
+
+// attempt is one of the order's, or now and then one that it has not.
+func (l *life) attempt(o *order.Order) order.AttemptID {
+	i := rapid.IntRange(0, len(o.Attempts)).Draw(l.t, "attempt")
+	if i == len(o.Attempts) {
+		return ident.WithPart[order.Attempt](o.ID, 0x3f)
+	}
+	return o.Attempts[i].ID
+}
+
+func (l *life) refund(o *order.Order) order.RefundID {
+	i := rapid.IntRange(0, len(o.Refunds)).Draw(l.t, "refund")
+	if i == len(o.Refunds) {
+		return ident.WithPart[order.Refund](o.ID, 0x7f)
+	}
+	return o.Refunds[i].ID
+}
+
+// receipt is what the channel should say.
+func (l *life) receipt(o *order.Order) order.Receipt {
+	r := order.Receipt{Attempt: l.attempt(o), TradeNo: "T1", Amount: o.Amount, Currency: o.Currency, PaidAt: l.now}
+	if a := o.Attempt(r.Attempt); a != nil {
+		r.Channel = a.Channel
+	}
+	return r
+}
+
+func (l *life) wrong(r order.Receipt) order.Receipt {
+	switch rapid.IntRange(0, 4).Draw(l.t, "wrong") {
+	case 0:
+		r.Amount--
+	case 1:
+		r.Amount = 0
+	case 2:
+		r.Currency = "USD"
+	case 3:
+		r.Channel = "elsewhere"
+	case 4:
+		r.TradeNo = ""
+	}
+	return r
+}
