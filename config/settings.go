@@ -33,7 +33,7 @@ func settings() []setting {
 			read: into(func(c *Config) *string { return &c.Database.URL }, optional(databaseURL)),
 		},
 		{
-			name: "database.max_conns", def: "16", doc: "connections for lists and single rows; changes of orders have 8 of their own",
+			name: "database.max_conns", def: "16", doc: "connections for lists and single rows; changes of orders have 12 of their own",
 			read: into(func(c *Config) *int { return &c.Database.MaxConns }, between(1, 1000)),
 		},
 		{

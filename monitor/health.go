@@ -13,11 +13,14 @@ import (
 	"go.uber.org/zap"
 )
 
-// Check is one dependency that the process cannot work without.
+// Check is one dependency of the process.
 type Check struct {
 	Name string
 	// Do asks it. Its context ends after two seconds.
 	Do func(context.Context) error
+	// Spare says that the process still does its main work without it: its
+	// failure is shown, and requests go on being sent here.
+	Spare bool
 	// Advice is what to do when it fails. Strangers can read it: say nothing in
 	// it about this installation.
 	Advice string
@@ -68,13 +71,18 @@ func (h *Health) Live() http.Handler {
 	})
 }
 
-// Ready answers /readyz: 200 when every check passes, else 503.
+// Ready answers /readyz: 200 when every check passes, or only a spare one
+// fails, which makes the process degraded; else 503.
 func (h *Health) Ready() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		r, code := report{Status: "ready", Checks: h.ask()}, http.StatusOK
 		for _, f := range r.Checks {
-			if !f.OK {
+			switch {
+			case f.OK:
+			case !f.spare:
 				r.Status, code = "not ready", http.StatusServiceUnavailable
+			case code == http.StatusOK:
+				r.Status = "degraded"
 			}
 		}
 		answer(w, code, r)
@@ -99,6 +107,8 @@ type finding struct {
 	Millis  int64  `json:"ms"`
 	Failure string `json:"failure,omitempty"` // a class
 	Do      string `json:"do,omitempty"`
+
+	spare bool
 }
 
 // ask runs all checks beside each other.
@@ -128,7 +138,7 @@ func (h *Health) find(c *watched) finding {
 	if errors.Is(err, errSlow) {
 		took = checkLimit
 	}
-	return finding{Name: c.Name, Millis: took.Milliseconds(), Failure: classOf(err), Do: c.Advice}
+	return finding{Name: c.Name, Millis: took.Milliseconds(), Failure: classOf(err), Do: c.Advice, spare: c.Spare}
 }
 
 // classOf says of an error what a stranger may know.

@@ -49,6 +49,7 @@ func TestReady(t *testing.T) {
 		{"has no name", Check{Name: "redis", Do: failing(&net.DNSError{Err: "no such host", Name: "db.internal"})}, 503, finding{Name: "redis", Failure: "unreachable"}},
 		{"is slow to answer", Check{Name: "redis", Do: failing(&net.DNSError{Name: "db.internal", IsTimeout: true})}, 503, finding{Name: "redis", Failure: "timeout"}},
 		{"tells a secret", Check{Name: "postgresql", Do: failing(secret)}, 503, finding{Name: "postgresql", Failure: "failed"}},
+		{"is spare", Check{Name: "redis", Spare: true, Do: failing(refused)}, 200, finding{Name: "redis", Failure: "unreachable"}},
 		{"panics", Check{Name: "redis", Do: func(context.Context) error { panic("at db.internal") }}, 503, finding{Name: "redis", Failure: "failed"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -56,7 +57,11 @@ func TestReady(t *testing.T) {
 			h := NewHealth(nil, Check{Name: "first", Do: failing(nil)}, c.check)
 			code, got, body := probe(t, h.Ready())
 			require.Equal(t, c.code, code)
-			require.Equal(t, map[int]string{200: "ready", 503: "not ready"}[code], got.Status)
+			want := map[int]string{200: "ready", 503: "not ready"}[code]
+			if code == 200 && !c.want.OK {
+				want = "degraded"
+			}
+			require.Equal(t, want, got.Status)
 			require.Equal(t, "first", got.Checks[0].Name)
 			require.True(t, got.Checks[0].OK)
 			got.Checks[1].Millis = 0

@@ -27,7 +27,6 @@ const (
 	partDelivery byte = 0x80
 
 	maxAttempts = int(partRefund - partAttempt)
-	maxRefunds  = int(partDelivery - partRefund)
 )
 
 // ParseID reads an order's id. An id of one of the order's parts (an

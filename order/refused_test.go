@@ -89,6 +89,7 @@ func TestEachMethodOnEachAttempt(t *testing.T) {
 		{order.AttemptSuccess, 'a', 'a', 'a'}, // P10; and money that came cannot be wished away
 		{order.AttemptFailed, 't', 'a', 'a'},  // the channel's truth beats ours
 		{order.AttemptClosed, 't', 'a', 'a'},
+		{order.AttemptVoid, 't', 'a', 'a'},
 	} {
 		t.Run(string(tc.status), func(t *testing.T) {
 			t.Parallel()

@@ -79,7 +79,7 @@ func (s *server) recovered(c *call, out *recorder) {
 func (s *server) log(c *call, out *recorder, began time.Time) {
 	s.opt.Requested(c.route, c.request.Method, out.status, time.Since(began))
 	level := zapcore.InfoLevel
-	if out.status >= 500 {
+	if out.status >= 500 && c.request.Context().Err() == nil { // one that went away is no fault of ours
 		level = zapcore.ErrorLevel
 	}
 	fields := []zap.Field{

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -136,8 +137,22 @@ func (c *call) judge(err error) *problem {
 
 // passes says whether trouble of ours is likely to be over soon.
 func passes(err error) bool {
+	for _, passing := range []error{order.ErrBusy, context.DeadlineExceeded, context.Canceled, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed} {
+		if errors.Is(err, passing) {
+			return true
+		}
+	}
 	var broken net.Error
-	return errors.Is(err, order.ErrBusy) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.As(err, &broken)
+	var unsent interface{ SafeToRetry() bool }
+	var refused interface{ SQLState() string }
+	switch {
+	case errors.As(err, &refused): // classes of SQL: the database goes down, is full, lost us
+		class := refused.SQLState()[:min(2, len(refused.SQLState()))]
+		return class == "57" || class == "53" || class == "08"
+	case errors.As(err, &unsent) && unsent.SafeToRetry():
+		return true
+	}
+	return errors.As(err, &broken)
 }
 
 // refuse answers with a problem where huma does not.

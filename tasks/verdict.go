@@ -42,6 +42,7 @@ const (
 	done verdict = iota
 	later
 	never
+	again
 )
 
 // Done says that the row is fulfilled.
@@ -55,6 +56,13 @@ func Later(err error) Verdict { return Verdict{kind: later, err: err} }
 func LaterIn(wait time.Duration, err error) Verdict {
 	return Verdict{kind: later, wait: wait, err: err}
 }
+
+// Again says that it was us who cut the try short: the row is tried again in a
+// moment, and it costs the row none of its tries.
+func Again(err error) Verdict { return Verdict{kind: again, wait: moment, err: err} }
+
+// moment is how long a row waits that we ourselves could not try.
+const moment = 2 * time.Second
 
 // Never says that no further try can help: an operator must look.
 func Never(err error) Verdict { return Verdict{kind: never, err: err} }
@@ -71,14 +79,17 @@ func (v Verdict) Next(r Row, now time.Time) (next Row, owed bool) {
 	if v.kind == done {
 		return Row{}, false
 	}
-	r.PromotedAt, r.Attempts = time.Time{}, r.Attempts+1
+	r.PromotedAt = time.Time{}
+	if v.kind != again {
+		r.Attempts++
+	}
 	if v.err != nil {
 		r.LastError = clip(v.err.Error())
 	}
 	spec, err := SpecOf(r.Kind)
-	wait, again := spec.Retry.After(r.Attempts, rand.Float64()) //nolint:gosec // jitter, not a secret
+	wait, more := spec.Retry.After(r.Attempts, rand.Float64()) //nolint:gosec // jitter, not a secret
 	switch {
-	case v.kind == never || err != nil || !again:
+	case v.kind == never || err != nil || !more && v.kind != again:
 		r.DeadAt = now
 	case v.wait > 0:
 		r.DueAt = now.Add(v.wait)

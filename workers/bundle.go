@@ -88,7 +88,7 @@ func (r *runner) apart(ctx context.Context, do Do, rows []tasks.Row) error {
 			limited, cancel := context.WithTimeout(ctx, r.spec.Limit)
 			defer cancel()
 			try := r.try(limited, do, row)
-			if ctx.Err() != nil && !try.Verdict.IsDone() {
+			if ctx.Err() != nil && !try.Verdict.IsDone() && len(try.Tries) == 0 {
 				return // we are being stopped: not the row's fault, it costs it no try
 			}
 			errs[i] = r.settle(context.WithoutCancel(ctx), began, []tasks.Settlement{try})
@@ -115,7 +115,7 @@ func (r *runner) settle(ctx context.Context, began time.Time, tries []tasks.Sett
 	var failed error
 	for i, err := range r.store.Settle(ctx, tries...) {
 		outcome := r.outcome(tries[i], err)
-		r.tried(r.spec.Kind, outcome, time.Since(began), r.now().Sub(tries[i].Row.DueAt))
+		r.tried(r.spec.Kind, outcome, time.Since(began), max(0, r.now().Sub(tries[i].Row.DueAt)))
 		r.report(tries[i], outcome, err)
 		if outcome == outcomeLost {
 			failed = fmt.Errorf("settle %s: %w", tries[i].Row.Key, err)

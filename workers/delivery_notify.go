@@ -51,20 +51,33 @@ func (w deliveryNotify) tell(ctx context.Context, row tasks.Row, notice merchant
 		wg.Go(func() { tries[i] = w.Sender.Send(ctx, e, notice) })
 	}
 	wg.Wait()
-	var failed error
+	return judged(row, tries)
+}
+
+// judged is what the endpoints' answers mean for the row. A try that we cut
+// short ourselves is not in the log and costs nothing.
+func judged(row tasks.Row, tries []merchant.Attempt) tasks.Settlement {
+	s := tasks.Settlement{Row: row, Verdict: tasks.Done()}
+	var failed, stopped error
 	var wait time.Duration
 	for _, t := range tries {
+		if t.Class() == merchant.Stopped {
+			stopped = errors.New(t.Error)
+			continue
+		}
+		s.Tries = append(s.Tries, t)
 		if !t.OK {
 			failed = errors.New(t.Error)
 			wait = max(wait, t.RetryAfter)
 		}
 	}
-	s := tasks.Settlement{Row: row, Tries: tries, Verdict: tasks.Done()}
 	switch {
 	case failed != nil && wait > 0:
 		s.Verdict = tasks.LaterIn(wait, failed)
 	case failed != nil:
 		s.Verdict = tasks.Later(failed)
+	case stopped != nil:
+		s.Verdict = tasks.Again(stopped)
 	}
 	return s
 }
@@ -76,13 +89,15 @@ func (w deliveryNotify) untold(ctx context.Context, row tasks.Row, notice mercha
 		return nil, err
 	}
 	told := map[merchant.EndpointID]bool{}
-	if row.Attempts > 0 {
+	if row.Generation > 0 { // it was tried before
 		before, err := w.Store.NoticeAttempts(ctx, notice.ID)
 		if err != nil {
 			return nil, err
 		}
 		for _, t := range before {
-			told[t.EndpointID] = told[t.EndpointID] || t.OK
+			if t.OK {
+				told[t.EndpointID] = true
+			}
 		}
 	}
 	var todo []merchant.Endpoint

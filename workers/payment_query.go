@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/orderflow/orderflow/internal/ident"
@@ -42,7 +43,12 @@ func (w paymentQuery) Prepare(ctx context.Context, rows []tasks.Row) (Do, error)
 		case payment.Closed:
 			if a.Status == order.AttemptPaying {
 				s := later(row, nil)
-				s.Apply = func(o *order.Order) error { return o.CloseAttempt(id, "closed at the channel", now) }
+				s.Apply = func(o *order.Order) error {
+					if err := o.CloseAttempt(id, "closed at the channel", now); !errors.Is(err, order.ErrAlready) {
+						return err
+					}
+					return nil // closed by another try: money can still come late
+				}
 				return s
 			}
 		}

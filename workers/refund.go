@@ -45,12 +45,15 @@ func (w refundSubmit) Prepare(ctx context.Context, rows []tasks.Row) (Do, error)
 			return w.settled(row, id, payment.Refund{State: payment.RefundAbnormal, Reason: err.Error()})
 		case err != nil:
 			return later(row, err)
+		case answer.State == payment.RefundNotFound:
+			return later(row, fmt.Errorf("refund %s: the channel was asked for it and says that it is not found", id.Compact()))
 		}
 		return w.settled(row, id, answer)
 	}, nil
 }
 
-// refundQuery asks the channel what became of a refund that it accepted.
+// refundQuery asks the channel what became of a refund that it accepted. An
+// abnormal one can still come home: a callback says so, and then it is asked.
 type refundQuery struct{ Deps }
 
 func (refundQuery) Kind() tasks.Kind { return tasks.RefundQuery }
@@ -66,7 +69,7 @@ func (w refundQuery) Prepare(ctx context.Context, rows []tasks.Row) (Do, error) 
 		if err != nil {
 			return never(row, err)
 		}
-		if r.Status != order.RefundProcessing {
+		if r.Status != order.RefundProcessing && r.Status != order.RefundAbnormal {
 			return done(row, nil)
 		}
 		answer, err := channel.QueryRefund(ctx, a.ID.Compact(), id.Compact())

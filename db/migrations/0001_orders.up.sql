@@ -148,7 +148,6 @@ CREATE TABLE outbox (
     attempts    integer     NOT NULL DEFAULT 0,
     last_error  text        NOT NULL DEFAULT '',
     dead_at     timestamptz,
-    trace       text        NOT NULL DEFAULT '',
     created_at  timestamptz NOT NULL,
     PRIMARY KEY (kind, subject)
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
@@ -162,9 +161,8 @@ CREATE TABLE notices (
     merchant_id text        NOT NULL,
     type        text        NOT NULL,
     body        bytea       NOT NULL,
-    created_at  timestamptz NOT NULL,
-    done_at     timestamptz
-) WITH (fillfactor = 80);
+    created_at  timestamptz NOT NULL
+);
 
 CREATE TABLE notice_attempts (
     notice_id   uuid        NOT NULL,

@@ -83,15 +83,19 @@ func Start(ctx context.Context, cfg config.Config, log *zap.Logger, extras Extra
 	if err := a.openChannels(); err != nil {
 		return nil, err
 	}
-	a.startRelay()
-	if err := a.startWorkers(); err != nil {
-		return nil, err
-	}
 	handler, err := a.handler()
 	if err != nil {
 		return nil, err
 	}
-	return a, a.listen(ctx, handler)
+	if err := a.listen(ctx, handler); err != nil {
+		return nil, err
+	}
+	a.startRelay()
+	if err := a.startWorkers(); err != nil {
+		return nil, err
+	}
+	a.onStop("readiness", a.health.Stop)
+	return a, nil
 }
 
 // Addr is where the App listens.
@@ -107,8 +111,9 @@ func (a *App) Wait(ctx context.Context) error {
 	}
 }
 
-// Stop ends the App: no new requests, then no new tasks; what is in hand is
-// finished or given back. Stopping again is safe.
+// Stop ends the App: it says that it is not ready, takes no more tasks, then no
+// more requests; what is in hand is finished or given back. Stopping again is
+// safe.
 func (a *App) Stop() {
 	for _, c := range slices.Backward(a.cleanups) {
 		began := time.Now()
@@ -163,9 +168,10 @@ func (a *App) openHealth() {
 	a.health = monitor.NewHealth(a.log.Named("health"),
 		monitor.Check{Name: "postgresql", Do: a.db.Reach, Advice: "Is PostgreSQL up, and DATABASE_URL right? `orderflow doctor` tells more."},
 		monitor.Check{Name: "migrations", Do: a.db.Ping, Advice: "Run `orderflow migrate up`."},
-		monitor.Check{Name: "redis", Do: func(ctx context.Context) error { return a.probe.Ping(ctx).Err() }, Advice: "Is Redis up, and REDIS_URL right? `orderflow doctor` tells more."},
+		monitor.Check{Name: "redis", Do: func(ctx context.Context) error { return a.probe.Ping(ctx).Err() },
+			Spare:  a.cfg.Roles.Has(config.API), // intake goes on: what is due waits in PostgreSQL
+			Advice: "Is Redis up, and REDIS_URL right? `orderflow doctor` tells more."},
 	)
-	a.onStop("health", a.health.Stop)
 }
 
 func (a *App) startRelay() {

@@ -82,8 +82,8 @@ func (d *dev) run(ctx context.Context, began time.Time) error {
 		if err != nil {
 			return err
 		}
-		defer traffic.Stop()
 		defer report(ctx, d.o.Out, traffic)()
+		defer traffic.Stop()
 	}
 	err = a.Wait(ctx)
 	fmt.Fprintln(d.o.Out, "\nOrderflow is stopping: what is in hand is finished first …")

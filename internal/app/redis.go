@@ -14,10 +14,14 @@ import (
 
 // patient is for the work itself. asynq forgets to acknowledge a finished task
 // when one acknowledgement fails, so the client must not give up while Redis
-// restarts: the task would run again.
+// restarts: the task would run again. The patience is in the dialling: go-redis
+// repeats each command of a connection's handshake as often as any other, on a
+// connection that may be dead, so a large MaxRetries would go on for half a
+// minute after Redis, or the proxy before it, is back.
 func patient(c config.Redis) (redis.UniversalClient, error) {
 	return redisClient(c, func(o *redis.UniversalOptions) {
-		o.MaxRetries, o.MinRetryBackoff, o.MaxRetryBackoff = 40, 50*time.Millisecond, time.Second
+		o.MaxRetries, o.MinRetryBackoff, o.MaxRetryBackoff = 5, 50*time.Millisecond, time.Second
+		o.DialerRetries, o.DialerRetryTimeout = 75, 400*time.Millisecond
 	})
 }
 

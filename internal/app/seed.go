@@ -24,7 +24,7 @@ const (
 	devOperatorKey    = "dev_operator_key"
 	devEndpointSecret = "whsec_ZGV2ZWxvcG1lbnQtc2VjcmV0LW9mLW0tZGVtbyEh" //nolint:gosec // for loopback only
 	devEndpointID     = "01970000-0000-7000-8000-00000000de00"
-	devStock          = 1_000_000
+	devStock          = 1_000_000_000 // years of --traffic
 )
 
 // seed brings the schema up and makes the demo merchant with its keys, stock

@@ -76,8 +76,8 @@ func cancelled(b *buyer) error {
 	return b.cancels()
 }
 
-// race pays and cancels at the same moment. Each may come too late for the
-// other; neither may be lost.
+// race cancels, and pays before the answer or hardly later. Each may come too
+// late for the other; neither may be lost.
 func race(b *buyer) error {
 	if err := b.orders("deliver", 0); err != nil {
 		return err
@@ -86,8 +86,12 @@ func race(b *buyer) error {
 		cancelled error
 		both      sync.WaitGroup
 	)
+	hesitates := time.Duration(b.rng.IntN(20)) * time.Millisecond
 	both.Go(func() { cancelled = b.cancels() })
-	paid := b.pays(b.order.Payment, "")
+	paid := b.waits(hesitates)
+	if paid == nil {
+		paid = b.pays(b.order.Payment, "")
+	}
 	both.Wait()
 	if paid != nil && !isGone(paid) {
 		return paid

@@ -121,7 +121,12 @@ func (d *Dispatcher) drain(ctx context.Context) {
 		if len(due) == 0 || ctx.Err() != nil {
 			return
 		}
-		for _, b := range bundles(due) {
+		list := bundles(due)
+		for i, b := range list {
+			if ctx.Err() != nil {
+				d.log.Warn("stopped before all was handed to Redis; the relay will put it back", zap.Int("bundles", len(list)-i))
+				return
+			}
 			if err := d.enqueue(ctx, b); err != nil {
 				d.log.Warn("bundle not handed to Redis; the relay will put it back",
 					zap.String("kind", string(b.kind)), zap.Int("rows", len(b.subjects)), zap.Error(err))

@@ -1,0 +1,155 @@
+package ledger_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/orderflow/orderflow/internal/ident"
+	"github.com/orderflow/orderflow/ledger"
+	"github.com/orderflow/orderflow/order"
+	"github.com/orderflow/orderflow/order/ordertest"
+)
+
+func TestPostingsOfEachEvent(t *testing.T) {
+	t.Parallel()
+	id := ident.New[order.Order]()
+	applied := &order.Attempt{ID: ident.WithPart[order.Attempt](id, 1), Disposition: order.Applied}
+	late := &order.Attempt{ID: ident.WithPart[order.Attempt](id, 2), Disposition: order.Late}
+	o := &order.Order{ID: id, MerchantID: "m_1", Currency: "CNY", FeeBps: 100, Attempts: []*order.Attempt{applied, late}}
+	free := *o
+	free.FeeBps = 0
+	all := *o
+	all.FeeBps = 10_000
+
+	const receivable, pending, available = "channel_receivable:sandbox", "merchant_pending:m_1", "merchant_available:m_1"
+	came := order.Detail{Attempt: applied.ID, Channel: "sandbox", Amount: 1250, Currency: "CNY"}
+	for _, tc := range []struct {
+		name   string
+		o      *order.Order
+		event  order.EventType
+		detail order.Detail
+		want   []ledger.Posting
+	}{
+		{"created", o, order.EventCreated, came, nil},
+		{"paid", o, order.EventPaid, came, []ledger.Posting{{receivable, pending, 1250, "CNY"}}},
+		{"late", o, order.EventLatePayment, came, []ledger.Posting{{receivable, "refund_payable", 1250, "CNY"}}},
+		{"twice", o, order.EventDuplicatePayment, came, []ledger.Posting{{receivable, "refund_payable", 1250, "CNY"}}},
+		{"the wrong sum, as it came", o, order.EventMismatch, order.Detail{Channel: "sandbox", Amount: 7, Currency: "USD"}, []ledger.Posting{{receivable, "suspense_long", 7, "USD"}}},
+		{"the wrong sum, nothing", o, order.EventMismatch, order.Detail{Channel: "sandbox", Currency: "CNY"}, nil},
+		{"a refund of the order's money", o, order.EventRefundCreated, order.Detail{Attempt: applied.ID, Channel: "sandbox", Amount: 1250}, []ledger.Posting{{pending, "refund_payable", 1250, "CNY"}}},
+		{"a refund of late money", o, order.EventRefundCreated, order.Detail{Attempt: late.ID, Channel: "sandbox", Amount: 1250}, nil},
+		{"a refund is done", o, order.EventRefundSucceeded, order.Detail{Attempt: late.ID, Channel: "sandbox", Amount: 1250}, []ledger.Posting{{"refund_payable", receivable, 1250, "CNY"}}},
+		{"a refund is submitted", o, order.EventRefundSubmitted, came, nil},
+		{"a refund cannot be made", o, order.EventRefundAbnormal, came, nil},
+		{"completed", o, order.EventCompleted, order.Detail{Amount: 1250}, []ledger.Posting{{pending, available, 1238, "CNY"}, {pending, "platform_fee", 12, "CNY"}}},
+		{"completed without a fee", &free, order.EventCompleted, order.Detail{Amount: 1250}, []ledger.Posting{{pending, available, 1250, "CNY"}}},
+		{"completed, all of it fee", &all, order.EventCompleted, order.Detail{Amount: 1250}, []ledger.Posting{{pending, "platform_fee", 1250, "CNY"}}},
+		{"delivered", o, order.EventDelivered, order.Detail{}, nil},
+		{"closed", o, order.EventClosed, order.Detail{}, nil},
+		{"refunded", o, order.EventRefunded, order.Detail{Amount: 1250}, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			got := ledger.Postings(tc.o, order.Event{Type: tc.event, At: time.Now(), Detail: tc.detail})
+			require.Equal(t, tc.want, got)
+		})
+	}
+}
+
+func TestAccounts(t *testing.T) {
+	t.Parallel()
+	for account, kind := range map[ledger.Account]string{
+		ledger.Receivable("a:b"): "channel_receivable", ledger.Pending("m"): "merchant_pending", ledger.Available("m"): "merchant_available",
+		ledger.RefundPayable: "refund_payable", ledger.SuspenseLong: "suspense_long", ledger.PlatformFee: "platform_fee",
+	} {
+		require.Equal(t, kind, account.Kind())
+	}
+}
+
+// purse is an account in one currency; debits count up, credits down.
+type purse struct {
+	account  ledger.Account
+	currency string
+}
+
+// After any life, each account says what the order's parts say.
+func TestTheBooksTellTheOrder(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		books := map[purse]int64{}
+		ordertest.Live(t, func(s ordertest.Step) {
+			if !s.Moved() {
+				return
+			}
+			for _, e := range s.After.Events() {
+				for _, p := range ledger.Postings(s.After, e) {
+					if p.Amount <= 0 || p.Debit == p.Credit || p.Currency == "" {
+						t.Fatalf("%s: %+v", e.Type, p)
+					}
+					books[purse{p.Debit, p.Currency}] += p.Amount
+					books[purse{p.Credit, p.Currency}] -= p.Amount
+				}
+			}
+			compare(t, s, books, told(s.After))
+		})
+	})
+}
+
+// told is what the books should be, from the parts alone.
+func told(o *order.Order) map[purse]int64 {
+	want := map[purse]int64{}
+	mine := func(a ledger.Account) purse { return purse{a, o.Currency} }
+	for _, a := range o.Attempts {
+		if a.Status != order.AttemptSuccess {
+			continue
+		}
+		want[purse{ledger.Receivable(a.Channel), a.PaidCurrency}] += a.PaidAmount
+		switch a.Disposition {
+		case order.Applied:
+			want[mine(ledger.Pending(o.MerchantID))] -= a.PaidAmount
+		case order.Mismatch:
+			want[purse{ledger.SuspenseLong, a.PaidCurrency}] -= a.PaidAmount
+		}
+	}
+	for _, r := range o.Refunds {
+		a := o.Attempt(r.Attempt)
+		if r.Status == order.RefundSuccess {
+			want[purse{ledger.Receivable(a.Channel), a.PaidCurrency}] -= r.Amount
+		} else {
+			want[mine(ledger.RefundPayable)] -= r.Amount
+		}
+		if a.Disposition == order.Applied {
+			want[mine(ledger.Pending(o.MerchantID))] += r.Amount
+		}
+	}
+	if o.Status == order.Completed {
+		fee := o.Fee(o.Received())
+		want[mine(ledger.Pending(o.MerchantID))] += o.Received()
+		want[mine(ledger.Available(o.MerchantID))] -= o.Received() - fee
+		want[mine(ledger.PlatformFee)] -= fee
+	}
+	return want
+}
+
+func compare(t *rapid.T, s ordertest.Step, books, want map[purse]int64) {
+	sum := map[string]int64{}
+	for p, have := range books {
+		sum[p.currency] += have
+		if have != want[p] {
+			t.Fatalf("after %s, %s %s stands at %d, want %d", s.Name, p.account, p.currency, have, want[p])
+		}
+	}
+	for p, w := range want {
+		if books[p] != w {
+			t.Fatalf("after %s, %s %s stands at %d, want %d", s.Name, p.account, p.currency, books[p], w)
+		}
+	}
+	for currency, n := range sum {
+		if n != 0 {
+			t.Fatalf("after %s, %s sums to %d", s.Name, currency, n)
+		}
+	}
+}

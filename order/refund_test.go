@@ -1,0 +1,55 @@
+package order_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/orderflow/orderflow/order"
+)
+
+func TestAnOrderIsRefunded(t *testing.T) {
+	t.Parallel()
+	o := in(t, order.Refunding)
+	r := o.Refunds[0]
+	require.Equal(t, &order.Refund{
+		ID: r.ID, Attempt: o.Attempts[0].ID, Status: order.RefundCreated, Amount: 1250, Reason: "the merchant could not deliver", CreatedAt: noon,
+	}, r)
+	require.NoError(t, o.SubmitRefund(r.ID, noon))
+	require.Equal(t, order.RefundProcessing, r.Status)
+	require.NoError(t, o.SucceedRefund(r.ID, noon.Add(time.Hour)))
+	require.Equal(t, noon.Add(time.Hour), r.DoneAt)
+	require.Equal(t, order.Refunded, o.Status)
+	require.Equal(t, []order.EventType{order.EventRefundSubmitted, order.EventRefundSucceeded, order.EventRefunded}, happened(o))
+	require.Equal(t, order.Detail{Refund: r.ID, Attempt: r.Attempt, Channel: "sandbox", Amount: 1250}, o.Events()[1].Detail)
+	require.Equal(t, order.ByChannel("sandbox"), o.Events()[1].Actor)
+}
+
+func TestARefundThatTheChannelCannotMake(t *testing.T) {
+	t.Parallel()
+	o := in(t, order.Refunding)
+	r := o.Refunds[0]
+	require.NoError(t, o.SubmitRefund(r.ID, noon))
+	require.NoError(t, o.AbnormalRefund(r.ID, "account\x00closed", noon))
+	require.Equal(t, order.RefundAbnormal, r.Status)
+	require.Equal(t, "account?closed", r.Reason)
+	require.Equal(t, order.HoldRefundAbnormal, o.Hold)
+	require.Equal(t, order.Refunding, o.Status)
+
+	require.NoError(t, o.SucceedRefund(r.ID, noon), "in the end it came home")
+	require.Equal(t, order.Refunded, o.Status)
+}
+
+// Money that was never the order's goes back without moving it.
+func TestARefundOfAnotherPaymentMovesNothing(t *testing.T) {
+	t.Parallel()
+	for _, s := range []order.Status{order.Closed, order.Delivered, order.Refunding} {
+		o := in(t, s)
+		require.NoError(t, o.Receive(receipt(openBeside(t, o)), noon))
+		r := o.Refunds[len(o.Refunds)-1]
+		require.NoError(t, o.SubmitRefund(r.ID, noon))
+		require.NoError(t, o.SucceedRefund(r.ID, noon))
+		require.Equal(t, s, o.Status)
+	}
+}

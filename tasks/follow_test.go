@@ -1,0 +1,152 @@
+package tasks_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/orderflow/orderflow/internal/ident"
+	"github.com/orderflow/orderflow/order"
+	"github.com/orderflow/orderflow/order/ordertest"
+	"github.com/orderflow/orderflow/tasks"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func TestDefaultTerms(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, tasks.Terms{FirstQuery: 5 * time.Second, CompleteAfter: 168 * time.Hour, PollAfterClose: 24 * time.Hour}, tasks.DefaultTerms())
+}
+
+// What each event makes necessary and pointless, for an order with a payment
+// that the event is about, one that is open beside it, and one that is over.
+func TestFollow(t *testing.T) {
+	t.Parallel()
+	id := ident.New[order.Order]()
+	mine, open, over := ident.WithPart[order.Attempt](id, 1), ident.WithPart[order.Attempt](id, 2), ident.WithPart[order.Attempt](id, 3)
+	refund := ident.WithPart[order.Refund](id, 0x40)
+	o := &order.Order{ID: id, ExpireAt: noon.Add(15 * time.Minute), Attempts: []*order.Attempt{
+		{ID: mine, Status: order.AttemptSuccess}, {ID: open, Status: order.AttemptPaying}, {ID: over, Status: order.AttemptClosed},
+	}}
+	due := func(k tasks.Key, after time.Duration) tasks.Message {
+		return tasks.Message{Key: k, Due: noon.Add(after)}
+	}
+	var (
+		closing  = tasks.About(tasks.OrderClose, id)
+		complete = tasks.About(tasks.OrderComplete, id)
+		query    = tasks.About(tasks.PaymentQuery, mine)
+		shut     = tasks.About(tasks.ChannelClose, mine)
+		shutOpen = tasks.About(tasks.ChannelClose, open)
+		notify   = tasks.About(tasks.DeliveryNotify, order.DeliveryID(id))
+		submit   = tasks.About(tasks.RefundSubmit, refund)
+		ask      = tasks.About(tasks.RefundQuery, refund)
+	)
+	for _, tc := range []struct {
+		event order.EventType
+		owed  []tasks.Message
+		moot  []tasks.Key
+	}{
+		{order.EventCreated, []tasks.Message{due(closing, 15*time.Minute)}, nil},
+		{order.EventAttemptOpened, []tasks.Message{due(query, 5*time.Second)}, nil},
+		{order.EventClosing, []tasks.Message{due(shutOpen, 0)}, []tasks.Key{closing}},
+		{order.EventClosed, nil, nil},
+		{order.EventPaid, []tasks.Message{due(notify, 0), due(shutOpen, 0)}, []tasks.Key{closing, query, shut}},
+		{order.EventLatePayment, nil, []tasks.Key{query, shut}},
+		{order.EventDuplicatePayment, nil, []tasks.Key{query, shut}},
+		{order.EventMismatch, nil, []tasks.Key{query, shut}},
+		{order.EventAttemptFailed, nil, []tasks.Key{query, shut}},
+		{order.EventAttemptClosed, nil, []tasks.Key{shut}}, // and the query goes on
+		{order.EventAccepted, nil, []tasks.Key{notify}},
+		{order.EventDelivered, []tasks.Message{due(complete, 7*24*time.Hour)}, []tasks.Key{notify}},
+		{order.EventDeliveryFailed, nil, []tasks.Key{notify}},
+		{order.EventCompleted, nil, []tasks.Key{complete}},
+		{order.EventRefundCreated, []tasks.Message{due(submit, 0)}, nil},
+		{order.EventRefundSubmitted, nil, nil},
+		{order.EventRefundSucceeded, nil, []tasks.Key{submit, ask}},
+		{order.EventRefundAbnormal, nil, []tasks.Key{submit, ask}},
+		{order.EventRefunded, nil, nil},
+	} {
+		t.Run(string(tc.event), func(t *testing.T) {
+			t.Parallel()
+			owed, moot := tasks.DefaultTerms().Follow(o, order.Event{Type: tc.event, At: noon, Detail: order.Detail{Attempt: mine, Refund: refund}})
+			require.ElementsMatch(t, tc.owed, owed)
+			require.ElementsMatch(t, tc.moot, moot)
+		})
+	}
+}
+
+// Whatever happens to an order, the rows that its events leave are those that
+// its state needs: no less, or it would stand still, and no more. So it is when
+// several steps share one commit and their events are followed at its end.
+func TestWhatIsOwedIsWhatTheStateNeeds(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		rows := map[tasks.Key]time.Time{}
+		var together []order.Event
+		ordertest.Live(t, func(s ordertest.Step) {
+			if !s.Moved() {
+				return
+			}
+			together = append(together, s.After.Events()...)
+			if s.Before != nil && rapid.Bool().Draw(t, "more in this commit") {
+				return
+			}
+			for _, e := range together {
+				follow(t, rows, s.After, e)
+			}
+			together = nil
+			compare(t, s, rows, needed(s.After))
+		})
+	})
+}
+
+// follow does what the store does with an event's tasks.
+func follow(t *rapid.T, rows map[tasks.Key]time.Time, o *order.Order, e order.Event) {
+	owed, moot := tasks.DefaultTerms().Follow(o, e)
+	for _, k := range moot {
+		delete(rows, k)
+	}
+	for _, m := range owed {
+		if m.Due.IsZero() || m.Order() != o.ID {
+			t.Fatalf("%s owes %s at %s", e.Type, m.Key, m.Due)
+		}
+		rows[m.Key] = m.Due
+	}
+}
+
+// needed is what must be owed, from the state alone. What workers owe each
+// other on the way (refund:query) comes on top.
+func needed(o *order.Order) map[tasks.Key]bool {
+	rows := map[tasks.Key]bool{
+		tasks.About(tasks.OrderClose, o.ID):                       o.Status == order.PendingPay,
+		tasks.About(tasks.DeliveryNotify, order.DeliveryID(o.ID)): o.Status == order.Paid,
+		tasks.About(tasks.OrderComplete, o.ID):                    o.Status == order.Delivered,
+	}
+	for _, a := range o.Attempts {
+		paying := a.Status == order.AttemptPaying
+		rows[tasks.About(tasks.PaymentQuery, a.ID)] = paying || a.Status == order.AttemptClosed // money can come late
+		rows[tasks.About(tasks.ChannelClose, a.ID)] = paying && o.Status != order.PendingPay
+	}
+	for _, r := range o.Refunds {
+		rows[tasks.About(tasks.RefundSubmit, r.ID)] = r.Status == order.RefundCreated || r.Status == order.RefundProcessing
+	}
+	return rows
+}
+
+func compare(t *rapid.T, s ordertest.Step, rows map[tasks.Key]time.Time, need map[tasks.Key]bool) {
+	for k, want := range need {
+		if _, owed := rows[k]; owed != want {
+			t.Fatalf("after %s the order is %s and %s is owed: %t, want %t", s.Name, s.After.Status, k, owed, want)
+		}
+	}
+	for k := range rows {
+		if !need[k] {
+			t.Fatalf("after %s the order is %s and owes %s", s.Name, s.After.Status, k)
+		}
+	}
+	if at, owed := rows[tasks.About(tasks.OrderClose, s.After.ID)]; owed && !at.Equal(s.After.ExpireAt) {
+		t.Fatalf("the close is due at %s, the order may be paid until %s", at, s.After.ExpireAt)
+	}
+}

@@ -1,0 +1,61 @@
+package workers
+
+import (
+	"context"
+	"time"
+
+	"github.com/orderflow/orderflow/internal/once"
+	"github.com/orderflow/orderflow/merchant"
+	"github.com/orderflow/orderflow/order"
+	"github.com/orderflow/orderflow/tasks"
+)
+
+// meddler is a store in whose way something comes.
+type meddler struct {
+	Store
+	owed         func() error // an error of it is the call's
+	update       func() error
+	settle       func(tries []tasks.Settlement) error
+	beforeSettle func()
+
+	endpointsRead int
+}
+
+func (m *meddler) Owed(ctx context.Context, kind tasks.Kind, subjects []tasks.Subject, now time.Time) ([]tasks.Row, error) {
+	if m.owed != nil {
+		if err := m.owed(); err != nil {
+			return nil, err
+		}
+	}
+	return m.Store.Owed(ctx, kind, subjects, now)
+}
+
+func (m *meddler) Update(ctx context.Context, id order.ID, req *once.Request, fn func(*order.Order) error) error {
+	if m.update != nil {
+		if err := m.update(); err != nil {
+			return err
+		}
+	}
+	return m.Store.Update(ctx, id, req, fn)
+}
+
+func (m *meddler) Settle(ctx context.Context, tries ...tasks.Settlement) []error {
+	if m.beforeSettle != nil {
+		m.beforeSettle()
+	}
+	if m.settle != nil {
+		if err := m.settle(tries); err != nil {
+			errs := make([]error, len(tries))
+			for i := range errs {
+				errs[i] = err
+			}
+			return errs
+		}
+	}
+	return m.Store.Settle(ctx, tries...)
+}
+
+func (m *meddler) Endpoints(ctx context.Context, merchantID string) ([]merchant.Endpoint, error) {
+	m.endpointsRead++
+	return m.Store.Endpoints(ctx, merchantID)
+}
