@@ -124,6 +124,9 @@ func readFlags(fs *pflag.FlagSet) (layer, Faults) {
 		}
 	}
 	err := k.Load(posflag.ProviderWithFlag(fs, ".", nil, func(f *pflag.Flag) (string, any) {
+		if f.Annotations[ofSetting] == nil {
+			return "", nil // a command's own flag, whatever its name
+		}
 		return names[f.Name], f.Value.String()
 	}), nil)
 	if err != nil {
@@ -161,12 +164,16 @@ func readFile(path, source string) (layer, Faults) {
 	return l, parser.faults
 }
 
+// ofSetting marks the flags that are settings'.
+const ofSetting = "setting"
+
 // Flags adds a flag for each setting that people type, and --config.
 func Flags(fs *pflag.FlagSet) {
 	fs.String(configFile, "", "settings file (default ./"+defaultFile+" if it is there)")
 	for _, row := range settings() {
 		if row.flag {
 			fs.String(flagOf(row.name), row.def, row.doc)
+			_ = fs.SetAnnotation(flagOf(row.name), ofSetting, []string{row.name}) // the flag is there
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -46,7 +47,9 @@ func (s *Store) Settle(ctx context.Context, tries ...tasks.Settlement) []error {
 func (s *Store) changeBatch(ctx context.Context, conn *pgxpool.Conn, list []change) ([]error, []tasks.Key, error) {
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
-	found := queueOrders(b, orderIDs(list), true)
+	touched, applied := orderIDs(list)
+	queueLocks(b, touched)
+	found := queueOrders(b, applied)
 	seen := queueOnces(b, col(list, func(c change) *once.Request { return c.once }))
 	live := queueOwed(b, list)
 	if err := exec(ctx, conn, b); err != nil {
@@ -73,17 +76,17 @@ func (s *Store) changeBatch(ctx context.Context, conn *pgxpool.Conn, list []chan
 
 // change runs one change in memory. The order in found is replaced when the
 // change holds, so that the next change of the same order builds on it.
-func (w *writes) change(c change, found map[order.ID]*order.Order, seen onces, live map[tasks.Key]int) error {
+func (w *writes) change(c change, found map[order.ID]*order.Order, seen onces, live map[tasks.Key]rowVersion) error {
 	if c.settle != nil {
 		row := c.settle.Row
-		if generation, ok := live[row.Key]; !ok || generation != row.Generation {
+		if live[row.Key] != version(row) {
 			return tasks.ErrGone
 		}
 		delete(live, row.Key) // a second try of the same row comes too late
 	}
 	next, err := apply(c, found[c.order], seen)
 	if c.settle != nil {
-		w.settle(c.settle, err)
+		w.settle(c.settle, err, live)
 	}
 	if err != nil {
 		return err
@@ -120,12 +123,13 @@ func apply(c change, o *order.Order, seen onces) (next *order.Order, err error) 
 
 // settle writes what becomes of the row that was tried. What the order's
 // events say of the same row comes after, and wins.
-func (w *writes) settle(t *tasks.Settlement, err error) {
+func (w *writes) settle(t *tasks.Settlement, err error, live map[tasks.Key]rowVersion) {
 	verdict := t.Verdict
 	switch {
 	case err == nil:
 		for _, m := range t.Owes {
 			w.owe(m)
+			delete(live, m.Key) // a try of its older self settles nothing
 		}
 	case errors.Is(err, order.ErrAlready):
 		verdict = tasks.Done()
@@ -163,28 +167,37 @@ func (w *writes) changes(before, after *order.Order) {
 	w.consequences(after)
 }
 
+// rowVersion tells one life of a row from another.
+type rowVersion struct {
+	generation int
+	born       int64 // µs since 1970
+}
+
+func version(r tasks.Row) rowVersion { return rowVersion{r.Generation, r.CreatedAt.UnixMicro()} }
+
 // queueOwed locks the rows that are being settled, so that only one try of
-// each can be; live maps those still alive to their generation.
-func queueOwed(b *pgx.Batch, list []change) (live map[tasks.Key]int) {
+// each can be; live has the versions of those still alive.
+func queueOwed(b *pgx.Batch, list []change) (live map[tasks.Key]rowVersion) {
 	var keys []tasks.Key
 	for _, c := range list {
 		if c.settle != nil {
 			keys = append(keys, c.settle.Row.Key)
 		}
 	}
-	live = map[tasks.Key]int{}
+	live = map[tasks.Key]rowVersion{}
 	if len(keys) == 0 {
 		return live
 	}
-	b.Queue(`SELECT o.kind, o.subject, o.generation FROM outbox o JOIN unnest($1::text[], $2::uuid[]) AS v (kind, subject) USING (kind, subject)
+	b.Queue(`SELECT o.kind, o.subject, o.generation, o.created_at FROM outbox o JOIN unnest($1::text[], $2::uuid[]) AS v (kind, subject) USING (kind, subject)
 		WHERE o.dead_at IS NULL ORDER BY o.kind, o.subject FOR UPDATE OF o`, col(keys, kindOf), col(keys, subjectOf)).Query(func(rows pgx.Rows) error {
 		var (
 			kind       string
 			subject    [16]byte
 			generation int
+			born       time.Time
 		)
-		_, err := pgx.ForEachRow(rows, []any{&kind, &subject, &generation}, func() error {
-			live[tasks.Key{Kind: tasks.Kind(kind), Subject: subject}] = generation
+		_, err := pgx.ForEachRow(rows, []any{&kind, &subject, &generation, &born}, func() error {
+			live[tasks.Key{Kind: tasks.Kind(kind), Subject: subject}] = rowVersion{generation, born.UnixMicro()}
 			return nil
 		})
 		return err
@@ -192,15 +205,20 @@ func queueOwed(b *pgx.Batch, list []change) (live map[tasks.Key]int) {
 	return live
 }
 
-// orderIDs are the orders that the changes touch, each once.
-func orderIDs(list []change) []order.ID {
-	seen := make(map[order.ID]bool, len(list))
-	ids := make([]order.ID, 0, len(list))
+// queueLocks locks orders in the order of their ids, so that no two batches
+// wait for each other. A row of the outbox is only ever locked after its order.
+func queueLocks(b *pgx.Batch, ids []order.ID) {
+	b.Queue(`SELECT 1 FROM orders WHERE id = ANY($1) ORDER BY id FOR UPDATE`, bytesOf(ids))
+}
+
+// orderIDs are the orders that the changes touch, each once, and of those the
+// ones that they may change.
+func orderIDs(list []change) (touched, applied []order.ID) {
 	for _, c := range list {
-		if c.apply != nil && !seen[c.order] {
-			seen[c.order] = true
-			ids = append(ids, c.order)
+		touched = append(touched, c.order)
+		if c.apply != nil {
+			applied = append(applied, c.order)
 		}
 	}
-	return ids
+	return distinctIDs(touched), distinctIDs(applied)
 }

@@ -16,42 +16,34 @@ import (
 const (
 	orderColumns = `id, merchant_id, buyer_id, coalesce(merchant_order_no, ''), currency, amount, fee_bps, status, hold, version,
 	items, metadata, delivery, created_at, expire_at, paid_at, closed_at, delivered_at, completed_at`
-	attemptColumns = `p.id, p.channel, p.status, p.disposition, p.amount, p.currency, p.expire_at, p.created_at,
-	p.trade_no, p.paid_amount, p.paid_currency, p.paid_at, p.reason`
-	refundColumns = `p.id, p.attempt_id, p.status, p.amount, p.reason, p.created_at, p.done_at`
+	attemptColumns = `id, channel, status, disposition, amount, currency, expire_at, created_at,
+	trade_no, paid_amount, paid_currency, paid_at, reason`
+	refundColumns = `id, attempt_id, status, amount, reason, created_at, done_at`
 )
 
 // queueOrders queues the reading of whole orders: three statements, in one
-// round trip. With lock the orders' rows are locked, in the order of their ids,
-// so that no two batches wait for each other. found is filled when the batch
-// has been read; orders that do not exist are not in it.
-func queueOrders(b *pgx.Batch, ids []order.ID, lock bool) (found map[order.ID]*order.Order) {
+// round trip. found is filled when the batch has been read; orders that do not
+// exist are not in it. ids must be distinct.
+func queueOrders(b *pgx.Batch, ids []order.ID) (found map[order.ID]*order.Order) {
 	found = make(map[order.ID]*order.Order, len(ids))
 	if len(ids) == 0 {
 		return found
 	}
-	suffix := ""
-	if lock {
-		suffix = " FOR UPDATE"
-	}
-	keys := bytesOf(ids)
-	b.Queue(`SELECT `+orderColumns+` FROM orders WHERE id = ANY($1) ORDER BY id`+suffix, keys).Query(func(rows pgx.Rows) error {
-		return each(rows, scanOrder, func(o *order.Order) { found[o.ID] = o })
-	})
-	// The ids of an order's parts follow its own: a range of the primary key.
-	const parts = ` p, unnest($1::uuid[], $2::uuid[]) AS o (first, last) WHERE p.id > o.first AND p.id <= o.last ORDER BY p.id`
-	last := make([][16]byte, len(ids))
+	first, last := bytesOf(ids), make([][16]byte, len(ids))
 	for i, id := range ids {
 		last[i] = [16]byte(ident.WithPart[order.Order](id, 0xff))
 	}
-	b.Queue(`SELECT `+attemptColumns+` FROM attempts`+parts, keys, last).Query(func(rows pgx.Rows) error {
+	b.Queue(`SELECT `+orderColumns+` FROM orders WHERE id = ANY($1)`, first).Query(func(rows pgx.Rows) error {
+		return each(rows, scanOrder, func(o *order.Order) { found[o.ID] = o })
+	})
+	b.Queue(parts(attemptColumns, "attempts"), first, last).Query(func(rows pgx.Rows) error {
 		return each(rows, scanAttempt, func(a *order.Attempt) {
 			if o := found[order.Family(a.ID)]; o != nil {
 				o.Attempts = append(o.Attempts, a)
 			}
 		})
 	})
-	b.Queue(`SELECT `+refundColumns+` FROM refunds`+parts, keys, last).Query(func(rows pgx.Rows) error {
+	b.Queue(parts(refundColumns, "refunds"), first, last).Query(func(rows pgx.Rows) error {
 		return each(rows, scanRefund, func(r *order.Refund) {
 			if o := found[order.Family(r.ID)]; o != nil {
 				o.Refunds = append(o.Refunds, r)
@@ -59,6 +51,14 @@ func queueOrders(b *pgx.Batch, ids []order.ID, lock bool) (found map[order.ID]*o
 		})
 	})
 	return found
+}
+
+// parts reads the parts of some orders: their ids follow the order's own, a
+// range of the primary key. The LIMIT, over what any order can have, tells the
+// planner that a range is small; without it a batch of twenty reads the table.
+func parts(columns, table string) string {
+	return `SELECT p.* FROM unnest($1::uuid[], $2::uuid[]) AS o (first, last) CROSS JOIN LATERAL (
+		SELECT ` + columns + ` FROM ` + table + ` WHERE id > o.first AND id <= o.last ORDER BY id LIMIT 127) p`
 }
 
 // Order reads one order as a whole. order.ErrNotFound when there is none.
@@ -86,7 +86,7 @@ func (d *DB) Orders(ctx context.Context, f order.Filter) ([]*order.Order, error)
 // out.
 func (d *DB) ordersByID(ctx context.Context, ids []order.ID) ([]*order.Order, error) {
 	b := &pgx.Batch{}
-	found := queueOrders(b, ids, false)
+	found := queueOrders(b, distinctIDs(ids))
 	if err := d.hot.SendBatch(ctx, b).Close(); err != nil {
 		return nil, fmt.Errorf("read orders: %w", err)
 	}
@@ -97,6 +97,19 @@ func (d *DB) ordersByID(ctx context.Context, ids []order.ID) ([]*order.Order, er
 		}
 	}
 	return list, nil
+}
+
+// distinctIDs are ids, each once, in the order in which they came.
+func distinctIDs(ids []order.ID) []order.ID {
+	seen := make(map[order.ID]bool, len(ids))
+	out := make([]order.ID, 0, len(ids))
+	for _, id := range ids {
+		if !seen[id] {
+			seen[id] = true
+			out = append(out, id)
+		}
+	}
+	return out
 }
 
 func each[T any](rows pgx.Rows, scan func(pgx.Rows) (T, error), do func(T)) error {

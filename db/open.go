@@ -55,10 +55,11 @@ func openPool(ctx context.Context, url string, maxConns int, mode pgx.QueryExecM
 	if err != nil {
 		return nil, fmt.Errorf("database URL: %w", err)
 	}
-	cfg.MaxConns = int32(min(maxConns, 10_000)) //nolint:gosec // bounded
+	cfg.MaxConns = int32(min(maxConns, 10_000))
 	cfg.MaxConnIdleTime = 5 * time.Minute
 	cfg.ConnConfig.DefaultQueryExecMode = mode
 	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	cfg.ConnConfig.RuntimeParams["jit"] = "off" // compiling costs more than any statement of ours
 	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
 		cfg.ConnConfig.RuntimeParams["application_name"] = "orderflow"
 	}

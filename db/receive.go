@@ -1,9 +1,11 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,7 +28,8 @@ type receipt struct {
 
 // Receive keeps a verified callback, once, and owes the task that looks at it.
 // A callback that came before is nil as well. One about a payment that we do
-// not have is kept and owes nothing.
+// not have, or that another channel has, is kept and owes nothing: a channel
+// speaks for its own payments only.
 func (s *Store) Receive(ctx context.Context, channel string, n payment.Notice, body []byte, at time.Time) error {
 	owes, err := owedBy(n, at)
 	if err != nil {
@@ -64,7 +67,8 @@ func (s *Store) receiveBatch(ctx context.Context, conn *pgxpool.Conn, list []*re
 			SELECT channel, event_id, out_trade_no, body, received_at FROM came ON CONFLICT DO NOTHING RETURNING channel, event_id
 		), owed AS (
 			SELECT kind, subject, count(*) AS n, (array_agg(payload))[1] AS payload FROM came JOIN fresh USING (channel, event_id)
-			WHERE EXISTS (SELECT 1 FROM attempts WHERE id = subject) OR EXISTS (SELECT 1 FROM refunds WHERE id = subject AND status <> 'success')
+			WHERE EXISTS (SELECT 1 FROM attempts a WHERE a.id = subject AND a.channel = came.channel)
+				OR EXISTS (SELECT 1 FROM refunds r JOIN attempts a ON a.id = r.attempt_id WHERE r.id = subject AND r.status <> 'success' AND a.channel = came.channel)
 			GROUP BY kind, subject ORDER BY kind, subject
 		)
 		INSERT INTO outbox AS o (kind, subject, payload, due_at, promoted_at, created_at)
@@ -87,7 +91,8 @@ func (s *Store) receiveBatch(ctx context.Context, conn *pgxpool.Conn, list []*re
 	return make([]error, len(list)), due, nil
 }
 
-// distinct drops what came twice in one batch.
+// distinct drops what came twice in one batch. The rest is sorted: an INSERT
+// waits for the same key of another process, and must not be waited for by it.
 func distinct(list []*receipt) []*receipt {
 	seen := map[[2]string]bool{}
 	var out []*receipt
@@ -98,6 +103,9 @@ func distinct(list []*receipt) []*receipt {
 			out = append(out, r)
 		}
 	}
+	slices.SortFunc(out, func(x, y *receipt) int {
+		return cmp.Or(cmp.Compare(x.channel, y.channel), cmp.Compare(x.notice.EventID, y.notice.EventID))
+	})
 	return out
 }
 

@@ -31,14 +31,26 @@ func (d *DB) PutBack(ctx context.Context, now time.Time, kinds []tasks.Kind, sla
 		RETURNING o.kind, o.subject, o.due_at`, now, now.Add(-slack), limit, col(kinds, func(k tasks.Kind) string { return string(k) }))
 }
 
+// forgetPage is how many rows ForgetPromotions holds at once.
+const forgetPage = 5000
+
 // ForgetPromotions takes every stamp away: Redis was emptied, and all that is
-// near is to be promoted again. It says how many rows that is.
-func (d *DB) ForgetPromotions(ctx context.Context) (int64, error) {
-	tag, err := d.hot.Exec(ctx, `UPDATE outbox SET promoted_at = NULL WHERE promoted_at IS NOT NULL AND dead_at IS NULL`)
-	if err != nil {
-		return 0, fmt.Errorf("forget promotions: %w", err)
+// near is to be promoted again. It says how many rows that is. It goes page by
+// page and passes over rows that are being settled: those are done, or come
+// back unstamped.
+func (d *DB) ForgetPromotions(ctx context.Context) (forgotten int64, err error) {
+	for {
+		tag, err := d.hot.Exec(ctx, `WITH page AS (
+				SELECT kind, subject FROM outbox WHERE promoted_at IS NOT NULL AND dead_at IS NULL LIMIT $1 FOR UPDATE SKIP LOCKED
+			) UPDATE outbox o SET promoted_at = NULL FROM page WHERE o.kind = page.kind AND o.subject = page.subject`, forgetPage)
+		if err != nil {
+			return forgotten, fmt.Errorf("forget promotions: %w", err)
+		}
+		forgotten += tag.RowsAffected()
+		if tag.RowsAffected() < forgetPage { // what was stamped meanwhile is in Redis: waiting for none would never end
+			return forgotten, nil
+		}
 	}
-	return tag.RowsAffected(), nil
 }
 
 func (d *DB) stamp(ctx context.Context, op, sql string, args ...any) ([]tasks.Due, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -80,8 +81,8 @@ func (s *Store) now() time.Time { return s.opt.Now().UTC().Truncate(time.Microse
 type attempt[T any] func(ctx context.Context, conn *pgxpool.Conn, items []T) (answers []error, due []tasks.Key, err error)
 
 // commit runs a batch and answers its items. When a statement fails, the
-// database has certainly undone the whole, and the items are tried one by one:
-// a poisoned item fails alone.
+// database has certainly undone the whole, and the halves are tried each by
+// itself: a poisoned item fails alone.
 func commit[T any](s *Store, name string, batch []*pending[T], run attempt[T]) {
 	began := time.Now()
 	items := make([]T, len(batch))
@@ -89,14 +90,17 @@ func commit[T any](s *Store, name string, batch []*pending[T], run attempt[T]) {
 		items[i] = p.item
 	}
 	answers, due, err := transact(s, items, run)
-	if raced(err) && len(batch) == 1 { // the twin is committed now: it is found this time
+	if deadlocked(err) {
+		s.opt.Log.Warn("deadlock, trying the batch again", zap.String("group", name), zap.Int("items", len(batch)), zap.Error(err))
+	}
+	if deadlocked(err) || (raced(err) && len(batch) == 1) { // the other one is through now
 		answers, due, err = transact(s, items, run)
 	}
-	if err != nil && undone(err) && len(batch) > 1 {
-		s.opt.Log.Warn("batch undone, trying its items one by one", zap.String("group", name), zap.Int("items", len(batch)), zap.Error(err))
-		for i := range batch {
-			commit(s, name, batch[i:i+1], run)
-		}
+	if undone(err) && len(batch) > 1 {
+		s.opt.Log.Warn("batch undone, trying its halves", zap.String("group", name), zap.Int("items", len(batch)), zap.Error(err))
+		half := len(batch) / 2
+		commit(s, name, batch[:half], run)
+		commit(s, name, batch[half:], run)
 		return
 	}
 	if err == nil {
@@ -119,16 +123,30 @@ func transact[T any](s *Store, items []T, run attempt[T]) (answers []error, due 
 	defer cancel()
 	conn, err := s.hot.Acquire(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reach the database: %w", err)
+		return nil, nil, fmt.Errorf("reach the database: %w", &away{err})
 	}
 	defer conn.Release()
-	answers, due, err = run(ctx, conn, items)
-	if err != nil {
-		rollback(conn)
-		return nil, nil, known(err)
-	}
-	return answers, due, nil
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v\n%s", errPanic, p, debug.Stack())
+		}
+		if err != nil {
+			rollback(conn)
+			answers, due, err = nil, nil, known(err)
+		}
+	}()
+	return run(ctx, conn, items)
 }
+
+// errPanic is a fault of ours in making a batch: nothing of it was committed.
+var errPanic = errors.New("panic")
+
+// away is an error of reaching the database, even when it is the database that
+// says so: no part of a batch would fare better.
+type away struct{ error }
+
+// Is says what it means to callers: nothing was changed, and it passes.
+func (e *away) Is(target error) bool { return target == order.ErrBusy }
 
 // rollback leaves the connection clean, or closes it when it cannot be.
 func rollback(conn *pgxpool.Conn) {
@@ -143,11 +161,19 @@ func rollback(conn *pgxpool.Conn) {
 // connection that broke leaves open whether the commit took place.
 func undone(err error) bool {
 	var pg *pgconn.PgError
-	return errors.As(err, &pg) || errors.Is(err, order.ErrNumberTaken)
+	return errors.As(err, &pg) || errors.Is(err, order.ErrNumberTaken) || errors.Is(err, errPanic)
 }
 
-// raced says that another process wrote the same Idempotency-Key in between.
-func raced(err error) bool { return violates(err, "idempotency_keys_pkey") }
+// raced says that another process wrote the same Idempotency-Key in between,
+// and with it perhaps the same order number.
+func raced(err error) bool {
+	return violates(err, "idempotency_keys_pkey") || errors.Is(err, order.ErrNumberTaken)
+}
+
+func deadlocked(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "40001")
+}
 
 // known turns a refusal of the server's that means something into the error
 // that says it.

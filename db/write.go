@@ -1,7 +1,9 @@
 package db
 
 import (
+	"cmp"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -106,6 +108,7 @@ func (w *writes) queue(b *pgx.Batch) (due []tasks.Key) {
 	w.queueMoney(b)
 	w.queueNotices(b)
 	if len(w.onces) > 0 {
+		slices.SortFunc(w.onces, func(x, y onceRow) int { return cmp.Or(cmp.Compare(x.scope, y.scope), cmp.Compare(x.key, y.key)) })
 		b.Queue(`INSERT INTO idempotency_keys (scope, key, request_hash, status, answer, created_at)
 			SELECT *, $6::timestamptz FROM unnest($1::text[], $2::text[], $3::bytea[], $4::int[], $5::bytea[])`,
 			col(w.onces, func(r onceRow) string { return r.scope }), col(w.onces, func(r onceRow) string { return r.key }),

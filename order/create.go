@@ -74,9 +74,16 @@ func check(d Draft) (amount int64, faults Invalid) {
 			fault(field, "has control characters or is not UTF-8")
 		}
 	}
-	text("merchant_id", d.MerchantID, true)
-	text("buyer_id", d.BuyerID, true)
-	text("merchant_order_no", d.MerchantOrderNo, false)
+	// A name that looks like another but is not would hold no stock, or another's.
+	name := func(field, value string, required bool) {
+		text(field, value, required)
+		if value != "" && len(value) <= maxTextLen && printable(value) && !IsName(value) {
+			fault(field, "must not begin or end with a space, nor hold invisible characters")
+		}
+	}
+	name("merchant_id", d.MerchantID, true)
+	name("buyer_id", d.BuyerID, true)
+	name("merchant_order_no", d.MerchantOrderNo, false)
 	if unit, err := currency.ParseISO(d.Currency); err != nil || unit.String() != d.Currency {
 		fault("currency", "want an ISO 4217 code such as CNY")
 	}
@@ -89,7 +96,7 @@ func check(d Draft) (amount int64, faults Invalid) {
 	over := false
 	for i, it := range d.Items {
 		at := fmt.Sprintf("items[%d].", i)
-		text(at+"sku", it.SKU, true)
+		name(at+"sku", it.SKU, true)
 		text(at+"name", it.Name, false)
 		quantityOK := it.Quantity >= 1 && it.Quantity <= MaxUnits
 		if !quantityOK {

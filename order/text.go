@@ -12,6 +12,12 @@ func printable(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
 
+// IsName says whether s can be the name of a thing, such as a SKU: what looks
+// the same is the same, so no space at its ends and nothing invisible.
+func IsName(s string) bool {
+	return s != "" && printable(s) && strings.TrimSpace(s) == s && !strings.ContainsFunc(s, func(r rune) bool { return unicode.Is(unicode.Cf, r) })
+}
+
 // storable says whether PostgreSQL can keep s as text.
 func storable(s string) bool {
 	return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0

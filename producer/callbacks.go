@@ -50,7 +50,7 @@ func (s *server) callback(ctx context.Context, c *call, w http.ResponseWriter, n
 	if err != nil {
 		return payment.Answer{}, fault(api.NotFound, "There is no such channel here.")
 	}
-	if p := c.read(w, maxCallback); p != nil {
+	if p := c.read(w, maxCallback, s.opt.BodyTime); p != nil {
 		return payment.Answer{}, p
 	}
 	now := s.now()

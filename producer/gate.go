@@ -25,7 +25,6 @@ import (
 const (
 	maxBody     = 1 << 20
 	maxCallback = 64 << 10
-	bodyTime    = 10 * time.Second
 	callTime    = 30 * time.Second
 )
 
@@ -74,7 +73,7 @@ func (s *server) admit(c *call, w http.ResponseWriter, roles []access.Role, want
 	if !isJSON(c.request.Header) {
 		return fault(api.NotJSON, "")
 	}
-	return c.read(w, maxBody)
+	return c.read(w, maxBody, s.opt.BodyTime)
 }
 
 // known finds out who is calling and whether they may.
@@ -158,10 +157,9 @@ func isJSON(h http.Header) bool {
 
 // read takes the body in, whole and as it came: it is what signatures and
 // fingerprints are made of.
-func (c *call) read(w http.ResponseWriter, limit int64) *problem {
+func (c *call) read(w http.ResponseWriter, limit int64, within time.Duration) *problem {
 	line := http.NewResponseController(w)
-	_ = line.SetReadDeadline(time.Now().Add(bodyTime)) // a test's recorder has no line
-	defer func() { _ = line.SetReadDeadline(time.Time{}) }()
+	_ = line.SetReadDeadline(time.Now().Add(within)) // a test's recorder has no line
 	body, err := io.ReadAll(io.LimitReader(c.request.Body, limit+1))
 	switch {
 	case int64(len(body)) > limit:
@@ -171,6 +169,8 @@ func (c *call) read(w http.ResponseWriter, limit int64) *problem {
 	case err != nil:
 		return fault(api.Malformed, "The body broke off. Send it again, whole.")
 	}
+	// Only now: what was not read to its end is given up, not waited for.
+	_ = line.SetReadDeadline(time.Time{})
 	c.body = body
 	c.request.Body = io.NopCloser(bytes.NewReader(body))
 	return nil

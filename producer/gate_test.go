@@ -2,13 +2,16 @@ package producer_test
 
 import (
 	"encoding/json"
+	"github.com/orderflow/orderflow/payment"
 	"io"
+	"net"
 	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -249,4 +252,31 @@ func snapshot(t *testing.T, d *door) string {
 	b, err := json.Marshal(keyed)
 	require.NoError(t, err)
 	return string(b)
+}
+
+// A body that never comes is given up in time, also by net/http, which would
+// else wait for the rest of it.
+func TestABodyThatStallsIsGivenUp(t *testing.T) {
+	t.Parallel()
+	channels, err := payment.NewRegistry(&channel{})
+	require.NoError(t, err)
+	store := newMemory()
+	door, err := producer.New(producer.Options{Store: store, Admin: store, Guard: guard{}, Channels: channels, BodyTime: 50 * time.Millisecond})
+	require.NoError(t, err)
+	s := httptest.NewServer(door)
+	t.Cleanup(s.Close)
+	for name, sent := range map[string]string{
+		"a callback": "POST /v1/channels/sandbox/callbacks HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
+		"an order":   "POST /v1/orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer app\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+	} {
+		line, err := new(net.Dialer).DialContext(t.Context(), "tcp", s.Listener.Addr().String())
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = line.Close() })
+		require.NoError(t, line.SetDeadline(time.Now().Add(20*time.Second)))
+		_, err = line.Write([]byte(sent))
+		require.NoError(t, err)
+		text, err := io.ReadAll(line) // until the server hangs up
+		require.NoError(t, err, name)
+		require.Contains(t, string(text), "408 Request Timeout", name)
+	}
 }

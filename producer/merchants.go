@@ -104,6 +104,9 @@ func (s *server) setStock(ctx context.Context, in *setStockInput) (*stockOutput,
 	if err := callOf(ctx).sees(in.ID); err != nil {
 		return nil, err
 	}
+	if !order.IsName(in.SKU) {
+		return nil, invalid("path.sku", "must not begin or end with a space, nor hold invisible characters")
+	}
 	stock, err := s.opt.Admin.SetStock(ctx, in.ID, in.SKU, in.Body.OnHand)
 	if err != nil {
 		return nil, err

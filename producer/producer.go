@@ -80,6 +80,7 @@ type Options struct {
 	PublicURL string
 	// AllowInsecureEndpoints lets merchants' endpoints be http and on loopback.
 	AllowInsecureEndpoints bool
+	BodyTime               time.Duration    // how long a body may take to come in; 10 s when zero
 	Now                    func() time.Time // time.Now when nil
 	Log                    *zap.Logger      // nothing is logged when nil
 
@@ -123,6 +124,9 @@ func New(opt Options) (http.Handler, error) {
 func newServer(opt Options) *server {
 	if opt.Now == nil {
 		opt.Now = time.Now
+	}
+	if opt.BodyTime == 0 {
+		opt.BodyTime = 10 * time.Second
 	}
 	if opt.Log == nil {
 		opt.Log = zap.NewNop()

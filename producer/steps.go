@@ -16,9 +16,27 @@ type cancelInput struct {
 }
 
 func (s *server) cancelOrder(ctx context.Context, in *cancelInput) (*orderOutput, error) {
+	if err := oneLine(map[string]string{"reason": in.Body.Reason}); err != nil {
+		return nil, err
+	}
 	return s.step(ctx, in.OrderPath, func(o *order.Order, by order.Actor, now time.Time) error {
 		return o.Cancel(in.Body.Reason, by, now)
 	})
+}
+
+// oneLine refuses text that would do more than be read: it is shown in
+// operators' terminals.
+func oneLine(texts map[string]string) error {
+	var faults order.Invalid
+	for field, text := range texts {
+		if !printable(text) {
+			faults = append(faults, order.FieldError{Field: field, Message: "has control characters or is not UTF-8"})
+		}
+	}
+	if len(faults) > 0 {
+		return faults
+	}
+	return nil
 }
 
 type deliveryInput struct {
@@ -27,6 +45,9 @@ type deliveryInput struct {
 }
 
 func (s *server) reportDelivery(ctx context.Context, in *deliveryInput) (*orderOutput, error) {
+	if err := oneLine(map[string]string{"proof": in.Body.Proof, "reason": in.Body.Reason}); err != nil {
+		return nil, err
+	}
 	return s.step(ctx, in.OrderPath, func(o *order.Order, by order.Actor, now time.Time) error {
 		switch order.DeliveryStatus(in.Body.Status) {
 		case order.Accepted:

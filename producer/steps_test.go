@@ -74,3 +74,21 @@ func TestDeliveryReportsThatAreRefused(t *testing.T) {
 	p = d.call("merchant", "POST", "/v1/orders/"+d.order().ID+"/delivery", `{"status":"accepted"}`).problem(api.NotAllowed)
 	require.Equal(t, "pending_pay", p.OrderStatus)
 }
+
+func TestWhatIsShownInTerminalsIsOneLine(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	o := d.order().ID
+	for path, body := range map[string]string{
+		"/cancel":   `{"reason":"\u001b]0;pwned\u0007"}`,
+		"/delivery": `{"status":"delivered","proof":"\u001b[2J"}`,
+	} {
+		key := "app"
+		if path == "/delivery" {
+			key = "merchant"
+		}
+		a := d.call(key, "POST", "/v1/orders/"+o+path, body)
+		require.Equal(t, 422, a.Code, a.Body)
+		require.Contains(t, a.Body.String(), "control characters")
+	}
+}

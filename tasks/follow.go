@@ -39,9 +39,9 @@ func (t Terms) Follow(o *order.Order, e order.Event) (owed []Message, moot []Key
 		moot = append(moot, About(OrderClose, o.ID), About(PaymentQuery, d.Attempt), About(ChannelClose, d.Attempt))
 		owed = append(owed, Message{Key: About(DeliveryNotify, order.DeliveryID(o.ID)), Due: e.At})
 		owed = append(owed, closeOpenAttempts(o, e.At)...)
-	case order.EventLatePayment, order.EventDuplicatePayment, order.EventMismatch, order.EventAttemptFailed:
+	case order.EventLatePayment, order.EventDuplicatePayment, order.EventMismatch:
 		moot = append(moot, About(PaymentQuery, d.Attempt), About(ChannelClose, d.Attempt))
-	case order.EventAttemptClosed:
+	case order.EventAttemptFailed, order.EventAttemptClosed: // the channel goes on being asked: money can come late
 		moot = append(moot, About(ChannelClose, d.Attempt))
 	case order.EventAccepted, order.EventDelivered, order.EventDeliveryFailed:
 		moot = append(moot, About(DeliveryNotify, order.DeliveryID(o.ID)))

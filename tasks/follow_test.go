@@ -56,7 +56,7 @@ func TestFollow(t *testing.T) {
 		{order.EventLatePayment, nil, []tasks.Key{query, shut}},
 		{order.EventDuplicatePayment, nil, []tasks.Key{query, shut}},
 		{order.EventMismatch, nil, []tasks.Key{query, shut}},
-		{order.EventAttemptFailed, nil, []tasks.Key{query, shut}},
+		{order.EventAttemptFailed, nil, []tasks.Key{shut}}, // and the query goes on
 		{order.EventAttemptClosed, nil, []tasks.Key{shut}}, // and the query goes on
 		{order.EventAccepted, nil, []tasks.Key{notify}},
 		{order.EventDelivered, []tasks.Message{due(complete, 7*24*time.Hour)}, []tasks.Key{notify}},
@@ -126,7 +126,7 @@ func needed(o *order.Order) map[tasks.Key]bool {
 	}
 	for _, a := range o.Attempts {
 		paying := a.Status == order.AttemptPaying
-		rows[tasks.About(tasks.PaymentQuery, a.ID)] = paying || a.Status == order.AttemptClosed // money can come late
+		rows[tasks.About(tasks.PaymentQuery, a.ID)] = paying || a.Status == order.AttemptClosed || a.Status == order.AttemptFailed // money can come late
 		rows[tasks.About(tasks.ChannelClose, a.ID)] = paying && o.Status != order.PendingPay
 	}
 	for _, r := range o.Refunds {

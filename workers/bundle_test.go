@@ -125,7 +125,7 @@ func TestWhatOurOwnServersFailIsTriedAgainByAsynq(t *testing.T) {
 		called  int
 		outcome []string
 	}{
-		"reading the rows": {meddler{owed: func() error { return away }}, 0, nil},
+		"reading the rows": {meddler{owed: func(tasks.Kind) error { return away }}, 0, nil},
 		"settling":         {meddler{settle: func([]tasks.Settlement) error { return away }}, 1, []string{"payment:query lost"}},
 		"too busy":         {meddler{settle: func([]tasks.Settlement) error { return order.ErrBusy }}, 1, []string{"payment:query lost"}},
 	} {

@@ -37,10 +37,10 @@ func (w channelClose) Prepare(ctx context.Context, rows []tasks.Row) (Do, error)
 		}
 		now := w.Now()
 		switch p.State {
-		case payment.Paid, payment.Refunded:
+		case payment.Paid:
 			return done(row, receive(id, p, now))
-		case payment.Closed:
-			return done(row, func(o *order.Order) error { return o.CloseAttempt(id, "closed at the channel", now) })
+		case payment.Closed, payment.Refunded: // money that came and went again at the channel is no money
+			return done(row, func(o *order.Order) error { return o.CloseAttempt(id, string(p.State)+" at the channel", now) })
 		case payment.NotFound, payment.Pending:
 			if now.After(a.ExpireAt) && p.State == payment.NotFound {
 				return done(row, func(o *order.Order) error { return o.CloseAttempt(id, "expired at the channel", now) })

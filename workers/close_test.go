@@ -136,7 +136,7 @@ func TestAnOpenPaymentOfAClosingOrderIsClosedAtTheChannel(t *testing.T) {
 	}{
 		"closed":                  {before, payment.Closed, order.Closed, order.AttemptClosed, ""},
 		"the buyer was faster":    {before, payment.Paid, order.Paid, order.AttemptSuccess, ""},
-		"paid and refunded":       {before, payment.Refunded, order.Paid, order.AttemptSuccess, ""},
+		"paid, then given back":   {before, payment.Refunded, order.Closed, order.AttemptClosed, ""},
 		"still open":              {before, payment.Pending, order.Closing, order.AttemptPaying, "the channel says pending"},
 		"not seen yet":            {before, payment.NotFound, order.Closing, order.AttemptPaying, "the channel says not_found"},
 		"never seen, expired":     {after, payment.NotFound, order.Closed, order.AttemptClosed, ""},

@@ -13,7 +13,7 @@ import (
 // meddler is a store in whose way something comes.
 type meddler struct {
 	Store
-	owed         func() error // an error of it is the call's
+	owed         func(tasks.Kind) error // an error of it is the call's
 	update       func() error
 	settle       func(tries []tasks.Settlement) error
 	beforeSettle func()
@@ -23,7 +23,7 @@ type meddler struct {
 
 func (m *meddler) Owed(ctx context.Context, kind tasks.Kind, subjects []tasks.Subject, now time.Time) ([]tasks.Row, error) {
 	if m.owed != nil {
-		if err := m.owed(); err != nil {
+		if err := m.owed(kind); err != nil {
 			return nil, err
 		}
 	}

@@ -30,12 +30,14 @@ func (w paymentConfirm) Prepare(context.Context, []tasks.Row) (Do, error) {
 		if err := json.Unmarshal(row.Payload, &p); err != nil {
 			return never(row, fmt.Errorf("payload of %s: %w", row.Key, err))
 		}
+		if p.State != payment.Paid {
+			return never(row, fmt.Errorf("payload of %s says %s: only a payment that was made is confirmed", row.Key, p.State))
+		}
 		return done(row, receive(attempt, p, w.Now()))
 	}, nil
 }
 
-// receive books money that the channel says it took. The registry guarantees
-// that the answer came from the attempt's own channel.
+// receive books money that the attempt's own channel says it took.
 func receive(id order.AttemptID, p payment.Payment, now time.Time) func(*order.Order) error {
 	return func(o *order.Order) error {
 		a := o.Attempt(id)

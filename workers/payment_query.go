@@ -38,13 +38,13 @@ func (w paymentQuery) Prepare(ctx context.Context, rows []tasks.Row) (Do, error)
 		}
 		now := w.Now()
 		switch p.State {
-		case payment.Paid, payment.Refunded:
+		case payment.Paid:
 			return done(row, receive(id, p, now))
-		case payment.Closed:
+		case payment.Closed, payment.Refunded: // money that came and went again at the channel is no money
 			if a.Status == order.AttemptPaying {
 				s := later(row, nil)
 				s.Apply = func(o *order.Order) error {
-					if err := o.CloseAttempt(id, "closed at the channel", now); !errors.Is(err, order.ErrAlready) {
+					if err := o.CloseAttempt(id, string(p.State)+" at the channel", now); !errors.Is(err, order.ErrAlready) {
 						return err
 					}
 					return nil // closed by another try: money can still come late

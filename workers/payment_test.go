@@ -87,6 +87,13 @@ func TestAConfirmationThatCannotBeIsForAnOperator(t *testing.T) {
 			o, _ := b.created()
 			return b.planted(tasks.PaymentConfirm, ident.WithPart[struct{}](o.ID, 0x09))
 		}, "not found"},
+		"not a payment": {func(b *bench) tasks.Key {
+			_, a := b.created()
+			b.receive(callback(a, "e2", b.clock.now()))
+			_, err := b.ExecContext(b.ctx, `UPDATE outbox SET payload = '{"State":"closed"}' WHERE subject = ?`, a.ID)
+			require.NoError(b.t, err)
+			return confirmOf(a)
+		}, "only a payment that was made is confirmed"},
 		"no such order": {func(b *bench) tasks.Key {
 			return b.planted(tasks.PaymentConfirm, ident.WithPart[struct{}](ident.New[struct{}](), 0x01))
 		}, "not found"},
@@ -136,7 +143,8 @@ func TestWhatTheChannelSaysOfAPayment(t *testing.T) {
 		owed   bool // asked again
 	}{
 		"paid":                       {paying, soon, payment.Paid, order.Paid, order.AttemptSuccess, order.Applied, false},
-		"paid and refunded":          {paying, soon, payment.Refunded, order.Paid, order.AttemptSuccess, order.Applied, false},
+		"paid, then given back":      {paying, soon, payment.Refunded, order.PendingPay, order.AttemptClosed, "", true},
+		"given back after closing":   {expired, time.Hour, payment.Refunded, order.Closed, order.AttemptClosed, "", true},
 		"pending":                    {paying, soon, payment.Pending, order.PendingPay, order.AttemptPaying, "", true},
 		"not opened yet":             {paying, soon, payment.NotFound, order.PendingPay, order.AttemptPaying, "", true},
 		"closed there":               {paying, soon, payment.Closed, order.PendingPay, order.AttemptClosed, "", true},

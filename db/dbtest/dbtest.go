@@ -79,11 +79,13 @@ func standIn(t testing.TB) string {
 }
 
 // Main runs the tests, ends the private servers and exits.
-func Main(m *testing.M) {
-	code := m.Run()
-	private.postgres.stop()
-	private.redis.stop()
-	os.Exit(code)
+func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Run is Main for a package that has more to do before it exits.
+func Run(m *testing.M) int {
+	defer private.redis.stop()
+	defer private.postgres.stop()
+	return m.Run()
 }
 
 // private are this test binary's servers, started by the first test that needs

@@ -91,7 +91,7 @@ func setUp() (*access.Guard, *ring, *clock) {
 		access.Hash("dev_operator_key"): alice,
 	}}
 	c := &clock{now: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)}
-	return access.NewGuard(r, access.Options{Now: c.Now, Size: 8}), r, c
+	return access.NewGuard(r, access.Options{FixedKeys: true, Now: c.Now, Size: 8}), r, c
 }
 
 func request(key string) *http.Request {
@@ -277,7 +277,7 @@ func TestRequire(t *testing.T) {
 			_, keys, _ := setUp()
 			keys.fail(c.down)
 			core, logs := observer.New(zap.DebugLevel)
-			guard := access.NewGuard(keys, access.Options{Log: zap.New(core)})
+			guard := access.NewGuard(keys, access.Options{FixedKeys: true, Log: zap.New(core)})
 			r, w := request(""), httptest.NewRecorder()
 			if c.header != "" {
 				r.Header.Set("Authorization", c.header)
@@ -313,3 +313,24 @@ func TestRequireWithoutRolesLetsNobodyIn(t *testing.T) {
 	g.Require(http.NotFoundHandler()).ServeHTTP(w, request("dev_operator_key"))
 	require.Equal(t, http.StatusForbidden, w.Code)
 }
+
+func TestAFixedKeyOpensNothingUnlessItIsLetIn(t *testing.T) {
+	t.Parallel()
+	everyone := &keysFunc{func([32]byte) (access.Principal, error) { return access.Principal{Name: "x", Role: access.Operator}, nil }}
+	ask := func(g *access.Guard, key string) error {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Authorization", "Bearer "+key)
+		_, err := g.Authenticate(t.Context(), r)
+		return err
+	}
+	made, _ := access.NewKey(access.Operator)
+	require.ErrorIs(t, ask(access.NewGuard(everyone, access.Options{}), "dev_operator_key"), access.ErrUnknownKey)
+	require.NoError(t, ask(access.NewGuard(everyone, access.Options{}), made))
+	require.NoError(t, ask(access.NewGuard(everyone, access.Options{FixedKeys: true}), "dev_operator_key"))
+}
+
+type keysFunc struct {
+	answer func([32]byte) (access.Principal, error)
+}
+
+func (k *keysFunc) Principal(_ context.Context, hash [32]byte) (access.Principal, error) { return k.answer(hash) }

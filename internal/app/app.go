@@ -34,15 +34,16 @@ type App struct {
 	log    *zap.Logger
 	extras Extras
 
-	db         *db.DB
-	store      *db.Store
-	redis      redis.UniversalClient // the work's
-	probe      redis.UniversalClient // the pages' and probes'
-	dispatcher *relay.Dispatcher
-	metrics    *monitor.Metrics
-	health     *monitor.Health
-	guard      *access.Guard
-	channels   payment.Registry
+	db          *db.DB
+	store       *db.Store
+	redis       redis.UniversalClient // the work's
+	giveRedisUp context.CancelFunc    // for when we are stopping and it is away
+	probe       redis.UniversalClient // the pages' and probes'
+	dispatcher  *relay.Dispatcher
+	metrics     *monitor.Metrics
+	health      *monitor.Health
+	guard       *access.Guard
+	channels    payment.Registry
 
 	addr     net.Addr
 	failed   chan error // the listener's end, if it ends by itself
@@ -60,6 +61,8 @@ type Extras struct {
 	// Neighbours are handlers mounted beside our own, by path prefix, such as
 	// "/demo/merchant/". They bring their own authentication.
 	Neighbours map[string]http.Handler
+	// FixedKeys lets the development keys in, which everybody knows.
+	FixedKeys bool
 	// SandboxJournal keeps the sandbox channel's state over restarts; "" keeps
 	// it in memory.
 	SandboxJournal string
@@ -131,7 +134,10 @@ func (a *App) openServers(ctx context.Context) (err error) {
 		return err
 	}
 	a.onStop("database", func() { _ = a.db.Close() })
-	if a.redis, err = patient(a.cfg.Redis); err != nil {
+	wanted, giveUp := context.WithCancel(context.Background())
+	a.giveRedisUp = giveUp
+	a.onStop("redis dialling", giveUp)
+	if a.redis, err = patient(wanted, a.cfg.Redis); err != nil {
 		return fmt.Errorf("redis URL: %w", err)
 	}
 	a.onStop("redis", func() { _ = a.redis.Close() })
@@ -156,7 +162,7 @@ func (a *App) openStore() {
 		Committed: func(_ string, items int, took time.Duration) { a.metrics.Committed(items, took) },
 	})
 	a.onStop("store", a.store.Close)
-	a.guard = access.NewGuard(a.db, access.Options{Log: a.log.Named("access")})
+	a.guard = access.NewGuard(a.db, access.Options{Log: a.log.Named("access"), FixedKeys: a.extras.FixedKeys})
 }
 
 func (a *App) terms() tasks.Terms {
@@ -202,8 +208,29 @@ func (a *App) startWorkers() error {
 	if err != nil {
 		return err
 	}
-	a.onStop("workers", server.Stop)
+	a.onStop("workers", func() { a.withoutRedis(server.Stop) })
 	return nil
+}
+
+// withoutRedis lets stop end also when Redis is away: asynq's farewells would
+// wait for it, one after another. What is then not given back is put back.
+func (a *App) withoutRedis(stop func()) {
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		stop()
+	}()
+	for {
+		select {
+		case <-stopped:
+			return
+		case <-time.After(2 * time.Second):
+		}
+		if a.probe.Ping(context.Background()).Err() != nil {
+			a.giveRedisUp()
+			_ = a.redis.Close()
+		}
+	}
 }
 
 // now is the time as the database can keep it.

@@ -67,6 +67,7 @@ func (d *dev) run(ctx context.Context, began time.Time) error {
 	}
 	a, err := Start(ctx, d.cfg, d.log, Extras{
 		Neighbours:     map[string]http.Handler{"/demo/merchant/": http.StripPrefix("/demo/merchant", shop)},
+		FixedKeys:      true,
 		SandboxJournal: d.file("sandbox.jsonl"),
 	})
 	if err != nil {

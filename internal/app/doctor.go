@@ -7,6 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
 	"github.com/orderflow/orderflow/config"
 	"github.com/orderflow/orderflow/db"
 	"github.com/orderflow/orderflow/tasks"
@@ -23,6 +26,7 @@ type Diagnosis struct {
 // are set so that nothing is lost, whether the schema is right and whether the
 // data add up. It changes nothing. With audit it reads every order.
 func Diagnose(ctx context.Context, cfg config.Config, audit bool) []Diagnosis {
+	redis.SetLogger(redisLog{zap.NewNop().Sugar()}) // what it would print is in what is found
 	d := &doctor{ctx: ctx, cfg: cfg}
 	d.database(audit)
 	d.redis()

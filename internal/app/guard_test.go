@@ -17,7 +17,7 @@ func devMarket(t *testing.T) *market {
 	m := newMarket(t)
 	shop, err := demo.New(demo.Options{Secret: devEndpointSecret})
 	require.NoError(t, err)
-	a, err := Start(t.Context(), m.cfg, m.log, Extras{Neighbours: map[string]http.Handler{"/demo/merchant/": http.StripPrefix("/demo/merchant", shop)}})
+	a, err := Start(t.Context(), m.cfg, m.log, Extras{FixedKeys: true, Neighbours: map[string]http.Handler{"/demo/merchant/": http.StripPrefix("/demo/merchant", shop)}})
 	require.NoError(t, err)
 	m.open = append(m.open, a)
 	return m
@@ -88,6 +88,21 @@ func TestWhoMayOpenWhat(t *testing.T) {
 					require.Equal(t, status, a.status, "%s: %s", way, a.body)
 				}
 			})
+		}
+	}
+}
+
+// The development keys open nothing but a development server, even where they
+// are stored.
+func TestDevelopmentKeysAreForDevelopment(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	a, err := Start(t.Context(), m.cfg, m.log, Extras{})
+	require.NoError(t, err)
+	m.open = append(m.open, a)
+	for _, key := range []string{devAppKey, devMerchantKey, devOperatorKey} {
+		for _, path := range []string{"/v1/orders", "/v1/tasks", "/docs", "/monitor", "/metrics"} {
+			require.Equal(t, http.StatusUnauthorized, m.follow(path, "Bearer "+key).status, "%s %s", key, path)
 		}
 	}
 }

@@ -65,9 +65,7 @@ func newMarket(t *testing.T, changes ...func(*config.Config)) *market {
 	for _, change := range changes {
 		change(&m.cfg)
 	}
-	direct := m.cfg
-	direct.Database.URL = m.cfg.Database.URL
-	require.NoError(t, seed(t.Context(), direct))
+	require.NoError(t, seed(t.Context(), m.cfg))
 	require.NoError(t, seedEndpoint(t.Context(), m.db, m.shop.url+"/notices"))
 	m.app, m.seller, m.operator = m.client(devAppKey), m.client(devMerchantKey), m.client(devOperatorKey)
 	var err error
@@ -139,7 +137,7 @@ func (m *market) client(key string) *api.Client {
 // start runs an Orderflow until the test's end, or until it is stopped.
 func (m *market) start(cfg config.Config) *App {
 	m.Helper()
-	a, err := Start(m.Context(), cfg, m.log, Extras{SandboxJournal: m.journal})
+	a, err := Start(m.Context(), cfg, m.log, Extras{FixedKeys: true, SandboxJournal: m.journal})
 	require.NoError(m, err)
 	m.open = append(m.open, a)
 	return a
@@ -244,7 +242,15 @@ func (m *market) order(id string) *api.Order {
 // until waits for what can only be seen by looking.
 func (m *market) until(what string, reached func() bool) {
 	m.Helper()
-	require.Eventually(m, reached, patience, 10*time.Millisecond, what)
+	limit, tick := time.After(patience), time.NewTicker(10*time.Millisecond)
+	defer tick.Stop()
+	for !reached() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			m.Fatalf("%s: not within %s", what, patience)
+		}
+	}
 }
 
 // awaits looks at an order until it stands where wanted.

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/tls"
+	"net"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -12,17 +13,57 @@ import (
 	"github.com/orderflow/orderflow/config"
 )
 
+// dialTime is how long a patient client tries to reach Redis again.
+const dialTime = 30 * time.Second
+
 // patient is for the work itself. asynq forgets to acknowledge a finished task
 // when one acknowledgement fails, so the client must not give up while Redis
-// restarts: the task would run again. The patience is in the dialling: go-redis
-// repeats each command of a connection's handshake as often as any other, on a
-// connection that may be dead, so a large MaxRetries would go on for half a
-// minute after Redis, or the proxy before it, is back.
-func patient(c config.Redis) (redis.UniversalClient, error) {
+// restarts: the task would run again. The patience is in the dialling, as long
+// as Redis is wanted: go-redis repeats each command of a connection's handshake
+// as often as any other, on a connection that may be dead, so a large
+// MaxRetries would go on long after Redis is back.
+func patient(wanted context.Context, c config.Redis) (redis.UniversalClient, error) {
 	return redisClient(c, func(o *redis.UniversalOptions) {
 		o.MaxRetries, o.MinRetryBackoff, o.MaxRetryBackoff = 5, 50*time.Millisecond, time.Second
-		o.DialerRetries, o.DialerRetryTimeout = 75, 400*time.Millisecond
+		switch {
+		case o.IsClusterMode: // another node may have taken over: look around, do not insist
+		case o.MasterName != "": // each try asks the sentinels anew
+			o.DialerRetryTimeout = 400 * time.Millisecond
+			o.DialerRetries = int(dialTime / o.DialerRetryTimeout)
+		default:
+			o.DialTimeout, o.DialerRetries = dialTime, 1
+			o.Dialer = insistent(wanted, dialer(o.TLSConfig))
+		}
 	})
+}
+
+type dial func(ctx context.Context, network, addr string) (net.Conn, error)
+
+func dialer(c *tls.Config) dial {
+	d := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 5 * time.Minute}
+	if c == nil {
+		return d.DialContext
+	}
+	return (&tls.Dialer{NetDialer: d, Config: c}).DialContext
+}
+
+// insistent dials again and again while the server is wanted.
+func insistent(wanted context.Context, try dial) dial {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		for {
+			conn, err := try(ctx, network, addr)
+			if err == nil {
+				return conn, nil
+			}
+			select {
+			case <-time.After(200 * time.Millisecond):
+			case <-ctx.Done():
+				return nil, err
+			case <-wanted.Done():
+				return nil, err
+			}
+		}
+	}
 }
 
 // hasty is for what people and probes wait for: it says soon that Redis is away.

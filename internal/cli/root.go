@@ -75,6 +75,7 @@ merchants to deliver, and closes what is not paid in time.
 To try it:          orderflow dev
 To run it:          orderflow migrate up && orderflow serve
 When in doubt:      orderflow doctor`,
+		Args: cobra.ArbitraryArgs, RunE: holdsOthers,
 		SilenceUsage: true, SilenceErrors: true, Version: version(),
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
@@ -101,14 +102,16 @@ func exactly(n int) cobra.PositionalArgs {
 
 // group is a command that only holds others.
 func group(use, short string, sub ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, RunE: func(c *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return &usageError{fmt.Errorf("unknown command %q for %q; see `%s --help`", args[0], c.CommandPath(), c.CommandPath())}
-		}
-		return c.Help()
-	}}
+	c := &cobra.Command{Use: use, Short: short, RunE: holdsOthers}
 	c.AddCommand(sub...)
 	return c
+}
+
+func holdsOthers(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return &usageError{fmt.Errorf("unknown command %q for %q; see `%s --help`", args[0], c.CommandPath(), c.CommandPath())}
+	}
+	return c.Help()
 }
 
 // sources are the settings of a command: flags, environment, file, and for what

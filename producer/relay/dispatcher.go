@@ -62,18 +62,26 @@ func (d *Dispatcher) Dispatch(keys []tasks.Key) {
 }
 
 // Schedule hands over rows for their times; a zero time is now. It never
-// blocks.
+// blocks: what there is no Room for is left for the relay to put back.
 func (d *Dispatcher) Schedule(due []tasks.Due) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if room := mostWaiting - len(d.waiting); len(due) > room {
-		due = due[:max(room, 0)]
+		d.log.Warn("no room: Redis does not take what is due; the relay will put it back", zap.Int("rows", len(due)-room))
+		due = due[:room]
 	}
 	d.waiting = append(d.waiting, due...)
 	select {
 	case d.wake <- struct{}{}:
 	default:
 	}
+}
+
+// Room is how many more rows may wait for Redis.
+func (d *Dispatcher) Room() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return mostWaiting - len(d.waiting)
 }
 
 // Stop hands over what waits, for a few seconds at most, and ends. What is left

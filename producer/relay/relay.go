@@ -128,7 +128,7 @@ func (r *Relay) Once(ctx context.Context) error {
 	if err := r.checkEpoch(ctx); err != nil {
 		return err
 	}
-	for {
+	for r.o.Dispatcher.Room() >= page { // what is stamped must find its way
 		due, err := r.o.Outbox.Promote(ctx, r.o.Now(), r.o.Horizon, page)
 		if err != nil {
 			return err
@@ -136,9 +136,10 @@ func (r *Relay) Once(ctx context.Context) error {
 		r.o.Dispatcher.Schedule(due)
 		r.o.Promoted(len(due))
 		if len(due) < page {
-			return nil
+			break
 		}
 	}
+	return nil
 }
 
 // checkEpoch finds out that Redis was emptied and makes good: the stamps are
@@ -179,19 +180,33 @@ func (r *Relay) PutBack(ctx context.Context) error {
 			return err
 		}
 		for limit, kinds := range kindsByLimit(q) {
-			due, err := r.o.Outbox.PutBack(ctx, r.o.Now(), kinds, limit+r.o.Slack+latency, page)
-			if err != nil {
+			if err := r.putBack(ctx, q, kinds, limit+r.o.Slack+latency); err != nil {
 				return err
 			}
-			if len(due) > 0 {
-				r.o.Log.Warn("rows put back: they were handed over and not fulfilled in time", zap.String("queue", string(q)), zap.Int("rows", len(due)))
-			}
-			for i := range due {
-				due[i].At = time.Time{} // overdue: now
-			}
-			r.o.Dispatcher.Schedule(due)
-			r.o.Restored(len(due))
 		}
+	}
+	return nil
+}
+
+func (r *Relay) putBack(ctx context.Context, q tasks.Queue, kinds []tasks.Kind, slack time.Duration) error {
+	rows := 0
+	for r.o.Dispatcher.Room() >= page {
+		due, err := r.o.Outbox.PutBack(ctx, r.o.Now(), kinds, slack, page)
+		if err != nil {
+			return err
+		}
+		for i := range due {
+			due[i].At = time.Time{} // overdue: now
+		}
+		r.o.Dispatcher.Schedule(due)
+		r.o.Restored(len(due))
+		rows += len(due)
+		if len(due) < page {
+			break
+		}
+	}
+	if rows > 0 {
+		r.o.Log.Warn("rows put back: they were handed over and not fulfilled in time", zap.String("queue", string(q)), zap.Int("rows", rows))
 	}
 	return nil
 }

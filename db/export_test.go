@@ -1,0 +1,4 @@
+package db
+
+// PartsOfAttempts is the hot path's query for attempts.
+func PartsOfAttempts() string { return parts(attemptColumns, "attempts") }
