@@ -8,10 +8,12 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/uptrace/bun"
@@ -76,4 +78,10 @@ func (d *DB) Close() error {
 	d.reading.Close()
 	d.hot.Close()
 	return err
+}
+
+// Unreachable says that err is of reaching the database at all.
+func Unreachable(err error) bool {
+	var connect *pgconn.ConnectError
+	return errors.As(err, &connect)
 }

@@ -276,3 +276,14 @@ func (c *clock) set(at time.Time) {
 }
 
 func (c *clock) forward(d time.Duration) { c.set(c.now().Add(d)) }
+
+// soon is what a channel brings; a test does not wait for ever.
+func soon[T any](t *testing.T, from <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-from:
+	case <-time.After(20 * time.Second):
+		require.Fail(t, "nothing comes")
+	}
+	return v
+}

@@ -182,7 +182,7 @@ func TestARowInTwoBundlesIsTriedOnce(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	<-entered
+	soon(t, entered)
 	require.NoError(t, b.run(queryOf(a), queryOf(other)), "the second bundle leaves it to the first")
 	require.Equal(t, 1, b.row(queryOf(other)).Attempts, "and does its other rows")
 	close(free)
@@ -213,7 +213,7 @@ func TestARowThatIsOwedAnewNeedNotWait(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	<-entered // the channel hangs
+	soon(t, entered) // the channel hangs
 	require.NoError(t, b.Requeue(b.ctx, queryOf(a), b.clock.now()))
 	require.Equal(t, []string{"payment:query done"}, b.ran(queryOf(a)))
 	close(free)

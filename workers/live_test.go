@@ -82,7 +82,7 @@ func (l *live) known() {
 	l.t.Helper()
 	known := make(chan struct{})
 	r := l.relay(relay.Options{Emptied: func() { close(known) }})
-	<-known
+	soon(l.t, known)
 	r.Stop()
 }
 

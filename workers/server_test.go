@@ -154,7 +154,7 @@ func (l *live) stoppedMidway(entered <-chan struct{}, owe func() tasks.Key) task
 	l.t.Helper()
 	s := l.serve(Options{ShutdownTimeout: 50 * time.Millisecond})
 	k := owe()
-	<-entered
+	soon(l.t, entered)
 	before := l.row(k)
 	began := time.Now()
 	s.Stop()
@@ -177,7 +177,7 @@ func TestStoppingWaitsForWhatIsInHand(t *testing.T) {
 	s := l.serve(Options{ShutdownTimeout: 20 * time.Second})
 	require.NoError(t, l.Requeue(l.ctx, queryOf(a), l.clock.now()))
 	l.dispatcher.Dispatch([]tasks.Key{queryOf(a)})
-	<-entered
+	soon(t, entered)
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); s.Stop() }()
 	select {
@@ -186,7 +186,7 @@ func TestStoppingWaitsForWhatIsInHand(t *testing.T) {
 	case <-time.After(100 * time.Millisecond):
 	}
 	close(free)
-	<-stopped
+	soon(t, stopped)
 	require.Equal(t, order.Paid, l.order(o.ID).Status)
 }
 

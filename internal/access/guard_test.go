@@ -316,7 +316,9 @@ func TestRequireWithoutRolesLetsNobodyIn(t *testing.T) {
 
 func TestAFixedKeyOpensNothingUnlessItIsLetIn(t *testing.T) {
 	t.Parallel()
-	everyone := &keysFunc{func([32]byte) (access.Principal, error) { return access.Principal{Name: "x", Role: access.Operator}, nil }}
+	everyone := &keysFunc{func([32]byte) (access.Principal, error) {
+		return access.Principal{Name: "x", Role: access.Operator}, nil
+	}}
 	ask := func(g *access.Guard, key string) error {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set("Authorization", "Bearer "+key)
@@ -333,4 +335,6 @@ type keysFunc struct {
 	answer func([32]byte) (access.Principal, error)
 }
 
-func (k *keysFunc) Principal(_ context.Context, hash [32]byte) (access.Principal, error) { return k.answer(hash) }
+func (k *keysFunc) Principal(_ context.Context, hash [32]byte) (access.Principal, error) {
+	return k.answer(hash)
+}

@@ -66,6 +66,10 @@ type Extras struct {
 	// SandboxJournal keeps the sandbox channel's state over restarts; "" keeps
 	// it in memory.
 	SandboxJournal string
+	// LoopbackOnly answers only to requests for localhost by its own names: any
+	// page of the web could have a name of its own lead here, and the development
+	// keys are known.
+	LoopbackOnly bool
 }
 
 // Start opens everything that cfg asks for and listens. Stop the App when done.

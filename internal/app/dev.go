@@ -69,6 +69,7 @@ func (d *dev) run(ctx context.Context, began time.Time) error {
 		Neighbours:     map[string]http.Handler{"/demo/merchant/": http.StripPrefix("/demo/merchant", shop)},
 		FixedKeys:      true,
 		SandboxJournal: d.file("sandbox.jsonl"),
+		LoopbackOnly:   true,
 	})
 	if err != nil {
 		return err
@@ -105,6 +106,9 @@ func (d *dev) startServers(ctx context.Context) error {
 		d.servers = append(d.servers, "PostgreSQL  "+s.What)
 	}
 	if d.cfg.Redis.URL != "" {
+		if err := reachRedis(ctx, d.cfg.Redis); err != nil {
+			return err
+		}
 		d.servers = append(d.servers, "Redis       yours, "+config.RedactURL(d.cfg.Redis.URL))
 		return nil
 	}

@@ -33,6 +33,9 @@ func Diagnose(ctx context.Context, cfg config.Config, audit bool) []Diagnosis {
 	if cfg.Roles.Has(config.API) && cfg.PublicURL == "" {
 		d.note("public_url", "not set: "+cfg.BaseURL()+" is given to channels", "set ORDERFLOW_PUBLIC_URL to where channels and buyers reach this service")
 	}
+	if cfg.Sandbox.Enabled {
+		d.note("sandbox.enabled", "on", "it moves no money, and whoever has its secret can mark orders paid: switch it off where orders are real")
+	}
 	if cfg.Notify.AllowLoopback {
 		d.note("notify.allow_loopback", "on", "for development only: in production merchants could make us call our own network")
 	}

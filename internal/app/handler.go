@@ -2,7 +2,10 @@ package app
 
 import (
 	"fmt"
+	"net"
 	"net/http"
+	"path"
+	"strings"
 
 	"github.com/orderflow/orderflow/config"
 	"github.com/orderflow/orderflow/internal/access"
@@ -13,8 +16,32 @@ import (
 	"github.com/orderflow/orderflow/producer"
 )
 
-// handler is everything that this process answers, by path.
+// handler is everything that this process answers.
 func (a *App) handler() (http.Handler, error) {
+	mux, err := a.paths()
+	if err != nil {
+		return nil, err
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case a.extras.LoopbackOnly && !isLoopback(r.Host) && !isLoopback(net.JoinHostPort(r.Host, "80")):
+			http.Error(w, "A development server answers to localhost and 127.0.0.1 only.", http.StatusMisdirectedRequest)
+		case !tidy(r.URL.Path):
+			// The mux would send it elsewhere, in a page of HTML.
+			http.Error(w, "There is nothing at this path. It has empty or dotted parts: leave them out.", http.StatusNotFound)
+		default:
+			mux.ServeHTTP(w, r)
+		}
+	}), nil
+}
+
+// tidy says whether a path has no empty parts and none of dots.
+func tidy(p string) bool {
+	return strings.HasPrefix(p, "/") && strings.TrimSuffix(path.Clean(p), "/") == strings.TrimSuffix(p, "/")
+}
+
+// paths is what is answered, by path.
+func (a *App) paths() (*http.ServeMux, error) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", a.health.Live())
 	mux.Handle("GET /readyz", a.health.Ready())
@@ -66,6 +93,9 @@ func (a *App) openChannels() (err error) {
 			return err
 		}
 		list = append(list, box)
+		if !a.extras.LoopbackOnly {
+			a.log.Warn("the sandbox channel is on: it moves no money, and whoever has its secret can mark orders paid")
+		}
 	}
 	if a.channels, err = payment.NewRegistry(list...); err != nil {
 		return fmt.Errorf("payment channels: %w", err)

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net"
 	"time"
 
@@ -98,4 +99,18 @@ type redisLog struct{ log *zap.SugaredLogger }
 
 func (l redisLog) Printf(_ context.Context, format string, args ...any) {
 	l.log.Debugf(format, args...)
+}
+
+// reachRedis says whether the server that somebody named is there.
+func reachRedis(ctx context.Context, c config.Redis) error {
+	redis.SetLogger(redisLog{zap.NewNop().Sugar()}) // the error says it
+	client, err := hasty(c)
+	if err != nil {
+		return fmt.Errorf("redis URL: %w", err)
+	}
+	defer client.Close()
+	if err := client.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("REDIS_URL %s cannot be reached: %w: start it, or unset REDIS_URL to get a private one", config.RedactURL(c.URL), err)
+	}
+	return nil
 }

@@ -38,6 +38,9 @@ func seed(ctx context.Context, cfg config.Config) error {
 	if _, err := d.Migrate(ctx); err != nil {
 		return err
 	}
+	if err := onlyOurs(ctx, d); err != nil {
+		return err
+	}
 	if _, err := d.PutMerchant(ctx, merchant.Merchant{ID: devMerchant, Name: "Demo Merchant", FeeBps: 60}); err != nil {
 		return fmt.Errorf("seed: %w", err)
 	}
@@ -65,6 +68,19 @@ func seed(ctx context.Context, cfg config.Config) error {
 		return fmt.Errorf("seed stock: %w", err)
 	}
 	return seedEndpoint(ctx, d, cfg.BaseURL()+"/demo/merchant/notices")
+}
+
+// onlyOurs refuses a database that serves others: keys that everybody knows
+// have no place in it.
+func onlyOurs(ctx context.Context, d *db.DB) error {
+	list, err := d.Merchants(ctx)
+	if err != nil {
+		return fmt.Errorf("seed: %w", err)
+	}
+	if len(list) > 0 && !slices.ContainsFunc(list, func(m merchant.Merchant) bool { return m.ID == devMerchant }) {
+		return fmt.Errorf("DATABASE_URL names a database with merchants of its own (%s …): dev would put its demo merchant and well-known keys there. Unset DATABASE_URL, or name an empty database", list[0].ID)
+	}
+	return nil
 }
 
 // seedEndpoint makes the demo merchant's endpoint, anew when the port changed.

@@ -217,7 +217,6 @@ func (w *witness) finds(s *server) {
 	}
 	w.atRest(d)
 	for _, p := range w.orders {
-		now := status(w.T, s, p.id)
 		unpaid, sold := []string{"closed", "pending_pay"}, []string{"paid", "delivering", "delivered", "completed", "refunding", "refunded"}
 		want := unpaid
 		switch {
@@ -226,7 +225,7 @@ func (w *witness) finds(s *server) {
 		case p.unknown:
 			want = append(unpaid, sold...)
 		}
-		require.True(w, slices.Contains(want, now), "order %s is %s, want one of %v", p.id, now, want)
+		until(w.T, "order "+p.id+" is one of "+strings.Join(want, ", "), func() bool { return slices.Contains(want, status(w.T, s, p.id)) })
 	}
 	findings, err := d.Audit(w.Context())
 	require.NoError(w, err)

@@ -59,7 +59,7 @@ func showOrder(c *cobra.Command, d *db.DB, id order.ID) error {
 		fmt.Fprintf(out, "HELD      %s\n", o.Hold)
 	}
 	if o.Delivery != nil {
-		fmt.Fprintln(out, strings.TrimSpace(fmt.Sprintf("delivery  %s %s %s", o.Delivery.Status, o.Delivery.Proof, o.Delivery.Reason)))
+		fmt.Fprintln(out, onOneLine(strings.TrimSpace(fmt.Sprintf("delivery  %s %s %s", o.Delivery.Status, o.Delivery.Proof, o.Delivery.Reason))))
 	}
 	fmt.Fprintln(out)
 	items := newTable(c, "sku", "name", "quantity", "unit price")

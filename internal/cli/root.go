@@ -54,6 +54,9 @@ func report(w io.Writer, err error) int {
 	case errors.As(err, &usage):
 		fmt.Fprintf(w, "orderflow: %v\n", err)
 		return exitUsage
+	case db.Unreachable(err):
+		fmt.Fprintf(w, "orderflow: the database cannot be reached: %v\n", err)
+		fmt.Fprintln(w, "Is it up, and DATABASE_URL right? `orderflow doctor` tells more.")
 	default:
 		fmt.Fprintf(w, "orderflow: %v\n", err)
 	}

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -37,9 +39,19 @@ func (p *printer) print()               { p.w.Render() }
 func cells(values []string) table.Row {
 	row := make(table.Row, len(values))
 	for i, v := range values {
-		row[i] = v
+		row[i] = onOneLine(v)
 	}
 	return row
+}
+
+// onOneLine takes out what would do more to a terminal than be read.
+func onOneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
 }
 
 // money shows an amount of minor units as it is kept: no guess at decimals.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/orderflow/orderflow/db"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/tasks"
 )
@@ -102,21 +103,38 @@ With --all-dead, every dead task of KIND.`,
 				}
 				return requeue(tasks.Key{Kind: kind, Subject: subject})
 			}
-			for {
-				rows, err := d.Tasks(c.Context(), tasks.Filter{State: tasks.Dead, Kind: kind, Limit: 200})
-				if err != nil || len(rows) == 0 {
-					return err
-				}
-				for _, r := range rows {
-					if err := requeue(r.Key); err != nil {
-						return err
-					}
-				}
-			}
+			return requeueDead(c, d, kind, requeue)
 		},
 	}
 	c.Flags().BoolVar(&all, "all-dead", false, "every dead task of KIND")
 	return c
+}
+
+// requeueDead requeues what is dead now; what dies again meanwhile stays dead.
+func requeueDead(c *cobra.Command, d *db.DB, kind tasks.Kind, requeue func(tasks.Key) error) error {
+	began, last := time.Now(), tasks.Place{}
+	for n := 0; ; {
+		rows, err := d.Tasks(c.Context(), tasks.Filter{State: tasks.Dead, Kind: kind, After: last, Limit: 200})
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			if r.DeadAt.After(began) {
+				return nil
+			}
+			if err := requeue(r.Key); err != nil {
+				return err
+			}
+			last = tasks.PlaceOf(r)
+			n++
+		}
+		if len(rows) < 200 {
+			if n == 0 {
+				fmt.Fprintf(c.OutOrStdout(), "no %s is dead\n", kind)
+			}
+			return nil
+		}
+	}
 }
 
 func checkFilter(f tasks.Filter) error {

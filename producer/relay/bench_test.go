@@ -181,3 +181,14 @@ func (w *wire) mend() {
 	defer w.mu.Unlock()
 	w.down = false
 }
+
+// soon is what a channel brings; a test does not wait for ever.
+func soon[T any](t *testing.T, from <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-from:
+	case <-time.After(20 * time.Second):
+		require.Fail(t, "nothing comes")
+	}
+	return v
+}

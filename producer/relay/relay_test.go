@@ -278,22 +278,22 @@ func TestTheRelayStandsStillWhileRedisIsAway(t *testing.T) {
 		},
 	})
 	defer r.Stop()
-	require.Contains(t, <-said, "Redis is new")
-	<-ticks
+	require.Contains(t, soon(t, said), "Redis is new")
+	soon(t, ticks)
 
 	b.wire.cut()
-	require.Contains(t, <-said, "relay stands still")
+	require.Contains(t, soon(t, said), "relay stands still")
 	for range 5 { // several ticks more
-		<-b.wire.tries
+		soon(t, b.wire.tries)
 	}
 	closing, query := b.created()
 	for range 5 {
-		<-b.wire.tries
+		soon(t, b.wire.tries)
 	}
 	require.False(t, b.stamped(query), "nothing is stamped that could not be handed over")
 
 	b.wire.mend()
-	require.Contains(t, <-said, "relay goes on")
+	require.Contains(t, soon(t, said), "relay goes on")
 	require.Eventually(t, func() bool { return b.inRedis()[query] == 1 }, 5*time.Second, 5*time.Millisecond)
 	require.False(t, b.stamped(closing))
 	require.Len(t, logs.FilterLevelExact(zapcore.ErrorLevel).All(), 1, "said once, not at each tick")
@@ -364,7 +364,7 @@ func TestARelayStopsAndLeavesNothingBehind(t *testing.T) { //nolint:paralleltest
 	client.AddHook(blocked)
 	d := NewDispatcher(&counter{}, zap.NewNop())
 	r := Start(Options{Redis: client, Dispatcher: d, Log: zap.NewNop()})
-	<-blocked.entered
+	soon(t, blocked.entered)
 	var wg sync.WaitGroup
 	for range 2 {
 		wg.Go(r.Stop)
