@@ -113,8 +113,10 @@ func TestARepeatAtAnotherProcessIsAReplay(t *testing.T) {
 			return &once.Request{Scope: "app", Key: key, Hash: sha256.Sum256([]byte(key)), Answer: func() (int, []byte) { return 201, []byte(key) }}
 		}
 		numbered := func() *order.Order {
-			o, err := order.New(ident.New[order.Order](), order.Draft{MerchantID: "m_1", BuyerID: "b", Currency: "CNY", MerchantOrderNo: key,
-				Items: []order.Item{{SKU: "a", Quantity: 1, UnitPrice: 5}}}, "app:test", b.now())
+			o, err := order.New(ident.New[order.Order](), order.Draft{
+				MerchantID: "m_1", BuyerID: "b", Currency: "CNY", MerchantOrderNo: key,
+				Items: []order.Item{{SKU: "a", Quantity: 1, UnitPrice: 5}},
+			}, "app:test", b.now())
 			require.NoError(t, err)
 			return o
 		}

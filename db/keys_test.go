@@ -87,8 +87,8 @@ func TestANameIsOfOneLiveKey(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			switch err := d.PutKey(ctx, access.Hash(string(rune('a'+i))), "alice", access.Operator, ""); {
-			case err == nil:
+			switch err := d.PutKey(ctx, access.Hash(string(rune('a'+i))), "alice", access.Operator, ""); err {
+			case nil:
 				made.Add(1)
 			default:
 				var refusal *order.Refusal

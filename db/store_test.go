@@ -353,8 +353,10 @@ func TestIdempotencyKeys(t *testing.T) {
 func TestAMerchantsNumberIsTakenOnce(t *testing.T) {
 	b := newBench(t)
 	numbered := func() *order.Order {
-		o, err := order.New(ident.New[order.Order](), order.Draft{MerchantID: "m_1", BuyerID: "b", Currency: "CNY", MerchantOrderNo: "N-1",
-			Items: []order.Item{{SKU: "a", Quantity: 1, UnitPrice: 5}}}, "app:test", b.now())
+		o, err := order.New(ident.New[order.Order](), order.Draft{
+			MerchantID: "m_1", BuyerID: "b", Currency: "CNY", MerchantOrderNo: "N-1",
+			Items: []order.Item{{SKU: "a", Quantity: 1, UnitPrice: 5}},
+		}, "app:test", b.now())
 		require.NoError(t, err)
 		return o
 	}

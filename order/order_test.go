@@ -45,8 +45,14 @@ func TestFee(t *testing.T) {
 		bps          int
 		amount, want int64
 	}{
-		{0, 1_000_000, 0}, {60, 1250, 7}, {60, 166, 0}, {60, 167, 1}, {10_000, 1, 1},
-		{10_000, order.MaxAmount, order.MaxAmount}, {1, order.MaxAmount, order.MaxAmount / 10_000}, {9999, 10_001, 9999},
+		{0, 1_000_000, 0},
+		{60, 1250, 7},
+		{60, 166, 0},
+		{60, 167, 1},
+		{10_000, 1, 1},
+		{10_000, order.MaxAmount, order.MaxAmount},
+		{1, order.MaxAmount, order.MaxAmount / 10_000},
+		{9999, 10_001, 9999},
 	} {
 		require.Equal(t, tc.want, (&order.Order{FeeBps: tc.bps}).Fee(tc.amount), "%d bps of %d", tc.bps, tc.amount)
 	}

@@ -109,7 +109,7 @@ func TestDocsAskForAKeyAsBrowsersDo(t *testing.T) {
 }
 
 func basic(user, pass string) string {
-	r, _ := http.NewRequest(http.MethodGet, "/", nil) //nolint:noctx // only for its header
+	r, _ := http.NewRequest(http.MethodGet, "/", nil)
 	r.SetBasicAuth(user, pass)
 	return r.Header.Get("Authorization")
 }
@@ -158,5 +158,5 @@ func TestDocsFilesArePackedForWhoCanUnpack(t *testing.T) {
 	require.NoError(t, err)
 	text, err := io.ReadAll(z)
 	require.NoError(t, err)
-	require.Equal(t, plain.Body.Len(), len(text))
+	require.Len(t, text, plain.Body.Len())
 }

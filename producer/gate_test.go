@@ -2,7 +2,6 @@ package producer_test
 
 import (
 	"encoding/json"
-	"github.com/orderflow/orderflow/payment"
 	"io"
 	"net"
 	"net/http/httptest"
@@ -12,6 +11,8 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
+
+	"github.com/orderflow/orderflow/payment"
 
 	"github.com/stretchr/testify/require"
 

@@ -88,7 +88,7 @@ func fault(name api.ProblemType, detail string) *problem {
 	k := list[i]
 	p := &problem{Problem: api.Problem{Type: k.name, Title: k.title, Status: k.status, Detail: cmp.Or(detail, k.next)}}
 	if name == api.Unavailable {
-		p.with("Retry-After", "1")
+		return p.with("Retry-After", "1")
 	}
 	return p
 }

@@ -90,7 +90,7 @@ func (s *server) listOrders(ctx context.Context, in *listOrdersInput) (*ordersOu
 	if f.MerchantID == "" {
 		f.MerchantID = c.principal.MerchantID
 	}
-	if f.MerchantID != "" && c.sees(f.MerchantID) != nil {
+	if f.MerchantID != "" && !c.principal.Sees(f.MerchantID) {
 		return &ordersOutput{api.OrderPage{Orders: []api.Order{}}}, nil
 	}
 	list, err := s.opt.Store.Orders(ctx, f)

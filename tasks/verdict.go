@@ -87,7 +87,7 @@ func (v Verdict) Next(r Row, now time.Time) (next Row, owed bool) {
 		r.LastError = clip(v.err.Error())
 	}
 	spec, err := SpecOf(r.Kind)
-	wait, more := spec.Retry.After(r.Attempts, rand.Float64()) //nolint:gosec // jitter, not a secret
+	wait, more := spec.Retry.After(r.Attempts, rand.Float64())
 	switch {
 	case v.kind == never || err != nil || !more && v.kind != again:
 		r.DeadAt = now

@@ -113,12 +113,13 @@ func (r *runner) try(ctx context.Context, do Do, row tasks.Row) (t tasks.Settlem
 
 func (r *runner) settle(ctx context.Context, began time.Time, tries []tasks.Settlement) error {
 	var failed error
-	for i, err := range r.store.Settle(ctx, tries...) {
-		outcome := r.outcome(tries[i], err)
-		r.tried(r.spec.Kind, outcome, time.Since(began), max(0, r.now().Sub(tries[i].Row.DueAt)))
-		r.report(tries[i], outcome, err)
+	errs := r.store.Settle(ctx, tries...)
+	for i, t := range tries {
+		outcome := r.outcome(t, errs[i])
+		r.tried(r.spec.Kind, outcome, time.Since(began), max(0, r.now().Sub(t.Row.DueAt)))
+		r.report(t, outcome, errs[i])
 		if outcome == outcomeLost {
-			failed = fmt.Errorf("settle %s: %w", tries[i].Row.Key, err)
+			failed = fmt.Errorf("settle %s: %w", t.Row.Key, errs[i])
 		}
 	}
 	return failed

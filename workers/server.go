@@ -132,7 +132,7 @@ func (o Options) config(concurrency int, queues map[string]int) asynq.Config {
 // jitter up to 1, 2, 4 … 30 seconds.
 func retryDelay(n int, _ error, _ *asynq.Task) time.Duration {
 	most := min(time.Second<<min(n, 5), 30*time.Second)
-	return time.Duration(rand.Int64N(int64(most))) //nolint:gosec // jitter, not a secret
+	return time.Duration(rand.Int64N(int64(most)))
 }
 
 // unknownKinds archives tasks of a kind that this release does not know, where

@@ -70,8 +70,14 @@ type Deps struct {
 // All makes one worker of every kind.
 func All(d Deps) []Worker {
 	return []Worker{
-		paymentConfirm{d}, paymentQuery{d}, channelClose{d}, orderClose{d},
-		deliveryNotify{d, newEndpointCache(d.Store, d.Now)}, orderComplete{d}, refundSubmit{d}, refundQuery{d},
+		paymentConfirm{d},
+		paymentQuery{d},
+		channelClose{d},
+		orderClose{d},
+		deliveryNotify{d, newEndpointCache(d.Store, d.Now)},
+		orderComplete{d},
+		refundSubmit{d},
+		refundQuery{d},
 	}
 }
 

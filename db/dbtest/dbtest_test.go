@@ -87,7 +87,7 @@ func TestBinariesShareServers(t *testing.T) {
 		u, err := url.Parse(cache.URL)
 		require.NoError(t, err)
 		locks := open(t, u, 0)
-		defer locks.Close() //nolint:errcheck // only asked
+		defer locks.Close()
 		require.Zero(t, locks.DBSize(context.WithoutCancel(t.Context())).Val(), "all given back")
 	})
 }
@@ -97,7 +97,7 @@ func testDatabases(t *testing.T, server string) []string {
 	ctx := context.WithoutCancel(t.Context()) // also in a clean-up
 	conn, err := pgx.Connect(ctx, server)
 	require.NoError(t, err)
-	defer conn.Close(ctx) //nolint:errcheck // only asked
+	defer conn.Close(ctx)
 	rows, err := conn.Query(ctx, "SELECT datname::text FROM pg_database WHERE datname ~ '_test_|_new$'")
 	require.NoError(t, err)
 	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
@@ -183,7 +183,7 @@ func TestRedisPlaces(t *testing.T) {
 	})
 	t.Run("what was left there is gone", func(t *testing.T) {
 		dirty := open(t, u, 1)
-		defer dirty.Close() //nolint:errcheck // done with it
+		defer dirty.Close()
 		require.NoError(t, dirty.Set(t.Context(), "left", "over", 0).Err())
 		c := client(t, logical(t, s.URL, 1))
 		require.Equal(t, 1, c.Options().DB)

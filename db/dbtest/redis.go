@@ -43,7 +43,7 @@ func logical(t testing.TB, server string, databases int) string {
 	}
 	t.Cleanup(l.keep(t))
 	own := open(t, u, l.number)
-	defer own.Close() //nolint:errcheck // done with it
+	defer own.Close()
 	if err := own.FlushDB(ctx).Err(); err != nil {
 		t.Fatalf("empty Redis database %d: %v", l.number, err)
 	}

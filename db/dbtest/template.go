@@ -69,7 +69,7 @@ func migrate(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close() //nolint:errcheck // what matters is committed
+	defer d.Close()
 	_, err = d.Migrate(ctx)
 	return err
 }

@@ -54,8 +54,9 @@ func (r *ring) Principal(ctx context.Context, hash [32]byte) (access.Principal, 
 }
 
 func (r *ring) put(key string, p access.Principal) { r.set(func() { r.keys[access.Hash(key)] = p }) }
-func (r *ring) revoke(key string)                  { r.set(func() { delete(r.keys, access.Hash(key)) }) }
-func (r *ring) fail(err error)                     { r.set(func() { r.down = err }) }
+
+func (r *ring) revoke(key string) { r.set(func() { delete(r.keys, access.Hash(key)) }) }
+func (r *ring) fail(err error)    { r.set(func() { r.down = err }) }
 func (r *ring) set(f func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -178,9 +178,11 @@ func (a *App) openHealth() {
 	a.health = monitor.NewHealth(a.log.Named("health"),
 		monitor.Check{Name: "postgresql", Do: a.db.Reach, Advice: "Is PostgreSQL up, and DATABASE_URL right? `orderflow doctor` tells more."},
 		monitor.Check{Name: "migrations", Do: a.db.Ping, Advice: "Run `orderflow migrate up`."},
-		monitor.Check{Name: "redis", Do: func(ctx context.Context) error { return a.probe.Ping(ctx).Err() },
+		monitor.Check{
+			Name: "redis", Do: func(ctx context.Context) error { return a.probe.Ping(ctx).Err() },
 			Spare:  a.cfg.Roles.Has(config.API), // intake goes on: what is due waits in PostgreSQL
-			Advice: "Is Redis up, and REDIS_URL right? `orderflow doctor` tells more."},
+			Advice: "Is Redis up, and REDIS_URL right? `orderflow doctor` tells more.",
+		},
 	)
 }
 

@@ -164,8 +164,14 @@ func (w *witness) buy(ctx context.Context, s *server, n int) {
 		pays    bool
 		how     string
 	}{
-		{"deliver", 0, true, ""}, {"accept", 0, true, ""}, {"fail", 0, true, ""}, {"deliver", 0, true, "fault=duplicate"},
-		{"ignore", 0, true, "fault=drop"}, {"", 2, false, ""}, {"", 0, false, ""}, {"deliver", 0, true, ""},
+		{"deliver", 0, true, ""},
+		{"accept", 0, true, ""},
+		{"fail", 0, true, ""},
+		{"deliver", 0, true, "fault=duplicate"},
+		{"ignore", 0, true, "fault=drop"},
+		{"", 2, false, ""},
+		{"", 0, false, ""},
+		{"deliver", 0, true, ""},
 	}[n%8]
 	o, err := s.app.CreateOrder(ctx, tea(wish.demo, wish.seconds))
 	if err != nil {

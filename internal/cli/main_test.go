@@ -28,5 +28,5 @@ func orderflow() {
 	context.AfterFunc(ctx, stop)
 	code := Run(ctx, os.Args[1:], Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
 	stop()
-	os.Exit(code) //nolint:forbidigo // it stands for main
+	os.Exit(code)
 }

@@ -48,10 +48,10 @@ func ourselves(t *testing.T) person {
 func anybody(t *testing.T) person {
 	t.Helper()
 	const nobody = 65534
-	home, err := os.MkdirTemp("", "orderflow-anybody-") //nolint:usetesting // t.TempDir lies in a directory closed to others
+	home, err := os.MkdirTemp("", "orderflow-anybody-")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(home) })
-	require.NoError(t, os.Chmod(home, 0o755)) //nolint:gosec // another account is to reach it
+	require.NoError(t, os.Chmod(home, 0o755))
 	p := person{dir: filepath.Join(home, "work"), program: filepath.Join(home, "orderflow"), as: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	require.NoError(t, os.Mkdir(p.dir, 0o700))
 	require.NoError(t, os.Chown(p.dir, nobody, nobody))
@@ -59,12 +59,12 @@ func anybody(t *testing.T) person {
 	require.NoError(t, err)
 	body, err := os.ReadFile(self)
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(p.program, body, 0o755)) //nolint:gosec // a program
+	require.NoError(t, os.WriteFile(p.program, body, 0o755))
 	return p
 }
 
 func (p person) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, p.program, args...) //nolint:gosec // our own test binary
+	cmd := exec.CommandContext(ctx, p.program, args...)
 	cmd.Dir = p.dir
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "DATABASE_URL=") && !strings.HasPrefix(v, "REDIS_URL=") && !strings.HasPrefix(v, "ORDERFLOW_") {
@@ -171,7 +171,8 @@ func (s *server) kill() {
 func (s *server) note() (n struct {
 	Database string `json:"database_url"`
 	Redis    string `json:"redis_url"`
-}) {
+},
+) {
 	s.Helper()
 	text, err := os.ReadFile(filepath.Join(s.dir, ".orderflow", "dev.json"))
 	require.NoError(s, err)

@@ -37,7 +37,7 @@ func download(ctx context.Context, mirror, cache string) (string, error) {
 	}
 	fetched := make(chan error, 1)
 	go func() {
-		defer os.RemoveAll(work) //nolint:errcheck // the next download makes another
+		defer os.RemoveAll(work)
 		fetched <- fetch(mirror, work, kept)
 	}()
 	select {
@@ -101,6 +101,6 @@ func freePort() uint32 {
 	if err != nil {
 		return 0
 	}
-	defer l.Close()                             //nolint:errcheck // unused
-	return uint32(l.Addr().(*net.TCPAddr).Port) //nolint:errcheck,forcetypeassert,gosec // a TCP listener's
+	defer l.Close()
+	return uint32(l.Addr().(*net.TCPAddr).Port) //nolint:forcetypeassert // a TCP listener's
 }

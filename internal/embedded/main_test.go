@@ -111,9 +111,9 @@ func again(t *testing.T, uid uint32, pattern string) {
 // noneLeft waits until no server process works in dir.
 func noneLeft(t *testing.T, dir string) {
 	t.Helper()
-	real, err := filepath.EvalSymlinks(dir)
+	resolved, err := filepath.EvalSymlinks(dir)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return len(strays(real)) == 0 }, 10*time.Second, 10*time.Millisecond,
+	require.Eventually(t, func() bool { return len(strays(resolved)) == 0 }, 10*time.Second, 10*time.Millisecond,
 		"servers still run in %s", dir)
 }
 

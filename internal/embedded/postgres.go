@@ -106,7 +106,7 @@ func (c *cluster) initialise(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer log.Close() //nolint:errcheck // the programs wrote it
+	defer log.Close()
 	cmd := c.as.command(syscall.SIGKILL, c.dir, filepath.Join(c.bin, "initdb"), args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := run(ctx, cmd); err != nil {
@@ -122,7 +122,7 @@ func (c *cluster) serve() (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close() //nolint:errcheck // the server has its own
+	defer log.Close()
 	// SIGQUIT: the server takes its children along, even those at work.
 	cmd := c.as.command(syscall.SIGQUIT, c.dir, filepath.Join(c.bin, "postgres"), c.settings()...)
 	cmd.Stdout, cmd.Stderr = log, log

@@ -99,7 +99,7 @@ func (r *privateRedis) start(ctx context.Context) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close() //nolint:errcheck // the server has its own
+	defer log.Close()
 	cmd := account{}.command(syscall.SIGKILL, r.dir, r.program, "-")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(r.settings()), log, log
 	p, err := start(cmd)
@@ -140,7 +140,7 @@ func (r *privateRedis) ping(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close() //nolint:errcheck // only asked
+	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
 	if _, err := fmt.Fprintf(conn, "AUTH %s\r\n", r.password); err != nil {
 		return err

@@ -40,14 +40,14 @@ func TestRedis(t *testing.T) {
 		require.NoDirExists(t, filepath.Join(config["dir"], "appendonlydir"))
 	}
 	stranger := redis.NewClient(&redis.Options{Addr: c.Options().Addr})
-	defer stranger.Close() //nolint:errcheck // only refused
+	defer stranger.Close()
 	require.ErrorContains(t, stranger.Get(t.Context(), "k").Err(), "NOAUTH")
 
 	require.NoError(t, c.Close())
 	require.NoError(t, stranger.Close())
 	s.Stop()
 	s.Stop()
-	_, err = net.Dial("tcp", c.Options().Addr) //nolint:noctx // refused at once
+	_, err = net.Dial("tcp", c.Options().Addr)
 	require.Error(t, err)
 	goleak.VerifyNone(t, leaks)
 }

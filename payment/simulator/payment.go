@@ -98,7 +98,7 @@ func (p *Payment) fill(t sandbox.Ticket) {
 // ones count beside them.
 func (p *Payment) pay(t sandbox.Ticket, chosen, general Faults, now time.Time) error {
 	faults := chosen.with(general)
-	if err := p.open(t, now); err != nil && !(faults.Late && isGone(err)) {
+	if err := p.open(t, now); err != nil && (!faults.Late || !isGone(err)) {
 		return err
 	}
 	p.fill(t)

@@ -114,7 +114,7 @@ func (c *Client) try(ctx context.Context, r request, body []byte, out any) (wait
 	if err != nil {
 		return 0, ctx.Err() == nil, err
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end or not wanted
+	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return 0, ctx.Err() == nil, fmt.Errorf("read the answer: %w", err)
@@ -183,7 +183,7 @@ func retryAfter(h http.Header) time.Duration {
 // so that those who failed together do not come back together.
 func (c *Client) backoff(n int) time.Duration {
 	d := min(c.first<<min(n-1, 16), longest)
-	return d/2 + time.Duration(mathrand.Int64N(int64(d/2)+1)) //nolint:gosec // jitter, not a secret
+	return d/2 + time.Duration(mathrand.Int64N(int64(d/2)+1))
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -87,7 +86,7 @@ func TestWhatIsRefusedIsAProblemAndNotRetried(t *testing.T) {
 	s, c := serve(t, says(409, `{"type":"urn:orderflow:problem:out-of-stock","title":"Out of stock","status":409,"detail":"TEA is out","sku":"TEA","available":1}`))
 	_, err := c.CreateOrder(t.Context(), api.NewOrder{})
 	var p *api.Problem
-	require.True(t, errors.As(err, &p))
+	require.ErrorAs(t, err, &p)
 	require.Equal(t, api.OutOfStock, p.Type)
 	require.EqualValues(t, 1, *p.Available)
 	require.EqualError(t, err, "POST /v1/orders: TEA is out")
@@ -99,7 +98,7 @@ func TestRetriesEnd(t *testing.T) {
 	s, c := serve(t, says(429, ""))
 	_, err := c.Order(t.Context(), "x")
 	var p *api.Problem
-	require.True(t, errors.As(err, &p))
+	require.ErrorAs(t, err, &p)
 	require.Equal(t, 429, p.Status)
 	require.Len(t, s.asked, 4)
 }
@@ -110,7 +109,7 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	enough := errors.New("enough")
 	s, c := serve(t, func(w http.ResponseWriter) {
 		w.Header().Set("Retry-After", "3600")
-		w.WriteHeader(503)
+		w.WriteHeader(http.StatusServiceUnavailable)
 		cancel(enough)
 	})
 	_, err := c.Order(ctx, "x")
@@ -204,6 +203,6 @@ func TestShapesLeaveOutWhatIsNotSet(t *testing.T) {
 	b, err := json.Marshal(api.Order{ID: "x"})
 	require.NoError(t, err)
 	for _, absent := range []string{"paid_at", "delivery", "payment", "attempts", "hold", "metadata"} {
-		require.False(t, strings.Contains(string(b), `"`+absent+`"`), "%s in %s", absent, b)
+		require.NotContains(t, string(b), `"`+absent+`"`, "%s in %s", absent, b)
 	}
 }

@@ -251,7 +251,7 @@ func TestWaitingIsBounded(t *testing.T) {
 func TestStopHandsOverWhatWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		redis := &counter{before: func(context.Context, int) error { time.Sleep(10 * time.Millisecond); return nil }} //nolint:forbidigo // the bubble's clock
+		redis := &counter{before: func(context.Context, int) error { time.Sleep(10 * time.Millisecond); return nil }}
 		d := NewDispatcher(redis, zap.NewNop())
 		d.Dispatch(keys(tasks.PaymentConfirm, 640))
 		var wg sync.WaitGroup
