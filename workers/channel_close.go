@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/orderflow/orderflow/internal/ident"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/payment"
 	"github.com/orderflow/orderflow/tasks"
@@ -18,34 +17,28 @@ type channelClose struct{ Deps }
 func (channelClose) Kind() tasks.Kind { return tasks.ChannelClose }
 
 func (w channelClose) Prepare(ctx context.Context, rows []tasks.Row) (Do, error) {
-	orders, err := w.orders(ctx, rows)
-	if err != nil {
-		return nil, err
+	return w.onAttempts(ctx, rows, w.shut)
+}
+
+func (w channelClose) shut(ctx context.Context, row tasks.Row, a *order.Attempt, ch payment.Channel) tasks.Settlement {
+	if a.Status != order.AttemptPaying {
+		return done(row, nil)
 	}
-	return func(ctx context.Context, row tasks.Row) tasks.Settlement {
-		id := ident.As[order.Attempt](row.Subject)
-		a, channel, err := w.attempt(orders[row.Order()], id)
-		if err != nil {
-			return never(row, err)
-		}
-		if a.Status != order.AttemptPaying {
-			return done(row, nil)
-		}
-		p, err := channel.Close(ctx, id.Compact())
-		if err != nil {
-			return later(row, err)
-		}
-		now := w.Now()
-		switch p.State {
-		case payment.Paid:
-			return done(row, receive(id, p, now))
-		case payment.Closed, payment.Refunded: // money that came and went again at the channel is no money
-			return done(row, func(o *order.Order) error { return o.CloseAttempt(id, string(p.State)+" at the channel", now) })
-		case payment.NotFound, payment.Pending:
-			if now.After(a.ExpireAt) && p.State == payment.NotFound {
-				return done(row, func(o *order.Order) error { return o.CloseAttempt(id, "expired at the channel", now) })
-			}
-		}
-		return later(row, fmt.Errorf("close %s: the channel says %s", id.Compact(), p.State))
-	}, nil
+	p, err := ch.Close(ctx, a.ID.Compact())
+	if err != nil {
+		return later(row, err)
+	}
+	now := w.Now()
+	closed := func(why string) tasks.Settlement {
+		return done(row, func(o *order.Order) error { return o.CloseAttempt(a.ID, why+" at the channel", now) })
+	}
+	switch {
+	case p.State == payment.Paid:
+		return done(row, receive(a.ID, p, now))
+	case p.State == payment.Closed, p.State == payment.Refunded: // money that came and went again is no money
+		return closed(string(p.State))
+	case p.State == payment.NotFound && now.After(a.ExpireAt):
+		return closed("expired")
+	}
+	return later(row, fmt.Errorf("close %s: the channel says %s", a.ID.Compact(), p.State))
 }

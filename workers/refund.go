@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/orderflow/orderflow/internal/ident"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/payment"
 	"github.com/orderflow/orderflow/tasks"
@@ -19,37 +18,30 @@ type refundSubmit struct{ Deps }
 func (refundSubmit) Kind() tasks.Kind { return tasks.RefundSubmit }
 
 func (w refundSubmit) Prepare(ctx context.Context, rows []tasks.Row) (Do, error) {
-	orders, err := w.orders(ctx, rows)
-	if err != nil {
-		return nil, err
+	return w.onRefunds(ctx, rows, w.submit)
+}
+
+func (w refundSubmit) submit(ctx context.Context, row tasks.Row, r *order.Refund, a *order.Attempt, ch payment.Channel) tasks.Settlement {
+	if r.Status != order.RefundCreated && r.Status != order.RefundProcessing {
+		return done(row, nil)
 	}
-	return func(ctx context.Context, row tasks.Row) tasks.Settlement {
-		o, id := orders[row.Order()], ident.As[order.Refund](row.Subject)
-		r, a, channel, err := w.refund(o, id)
-		if err != nil {
-			return never(row, err)
-		}
-		if r.Status != order.RefundCreated && r.Status != order.RefundProcessing {
-			return done(row, nil)
-		}
-		err = w.Store.Update(ctx, o.ID, nil, func(o *order.Order) error { return o.SubmitRefund(id, w.Now()) })
-		if err != nil && !errors.Is(err, order.ErrAlready) {
-			return later(row, err)
-		}
-		answer, err := channel.Refund(ctx, payment.RefundRequest{
-			OutTradeNo: a.ID.Compact(), OutRefundNo: id.Compact(), TradeNo: a.TradeNo,
-			Amount: r.Amount, Total: a.PaidAmount, Currency: a.PaidCurrency, Reason: r.Reason, NotifyURL: w.NotifyURL(a.Channel),
-		})
-		switch {
-		case payment.ClassOf(err) == payment.Permanent && err != nil:
-			return w.settled(row, id, payment.Refund{State: payment.RefundAbnormal, Reason: err.Error()})
-		case err != nil:
-			return later(row, err)
-		case answer.State == payment.RefundNotFound:
-			return later(row, fmt.Errorf("refund %s: the channel was asked for it and says that it is not found", id.Compact()))
-		}
-		return w.settled(row, id, answer)
-	}, nil
+	err := w.Store.Update(ctx, row.Order(), nil, func(o *order.Order) error { return o.SubmitRefund(r.ID, w.Now()) })
+	if err != nil && !errors.Is(err, order.ErrAlready) {
+		return later(row, err)
+	}
+	answer, err := ch.Refund(ctx, payment.RefundRequest{
+		OutTradeNo: a.ID.Compact(), OutRefundNo: r.ID.Compact(), TradeNo: a.TradeNo,
+		Amount: r.Amount, Total: a.PaidAmount, Currency: a.PaidCurrency, Reason: r.Reason, NotifyURL: w.NotifyURL(a.Channel),
+	})
+	switch {
+	case err != nil && payment.ClassOf(err) == payment.Permanent:
+		return w.settled(row, r.ID, payment.Refund{State: payment.RefundAbnormal, Reason: err.Error()})
+	case err != nil:
+		return later(row, err)
+	case answer.State == payment.RefundNotFound:
+		return later(row, fmt.Errorf("refund %s: the channel was asked for it and says that it is not found", r.ID.Compact()))
+	}
+	return w.settled(row, r.ID, answer)
 }
 
 // refundQuery asks the channel what became of a refund that it accepted. An
@@ -59,28 +51,21 @@ type refundQuery struct{ Deps }
 func (refundQuery) Kind() tasks.Kind { return tasks.RefundQuery }
 
 func (w refundQuery) Prepare(ctx context.Context, rows []tasks.Row) (Do, error) {
-	orders, err := w.orders(ctx, rows)
-	if err != nil {
-		return nil, err
+	return w.onRefunds(ctx, rows, w.query)
+}
+
+func (w refundQuery) query(ctx context.Context, row tasks.Row, r *order.Refund, a *order.Attempt, ch payment.Channel) tasks.Settlement {
+	if r.Status != order.RefundProcessing && r.Status != order.RefundAbnormal {
+		return done(row, nil)
 	}
-	return func(ctx context.Context, row tasks.Row) tasks.Settlement {
-		id := ident.As[order.Refund](row.Subject)
-		r, a, channel, err := w.refund(orders[row.Order()], id)
-		if err != nil {
-			return never(row, err)
-		}
-		if r.Status != order.RefundProcessing && r.Status != order.RefundAbnormal {
-			return done(row, nil)
-		}
-		answer, err := channel.QueryRefund(ctx, a.ID.Compact(), id.Compact())
-		if err != nil {
-			return later(row, err)
-		}
-		if answer.State == payment.RefundPending {
-			return later(row, nil)
-		}
-		return w.settled(row, id, answer)
-	}, nil
+	answer, err := ch.QueryRefund(ctx, a.ID.Compact(), r.ID.Compact())
+	if err != nil {
+		return later(row, err)
+	}
+	if answer.State == payment.RefundPending {
+		return later(row, nil)
+	}
+	return w.settled(row, r.ID, answer)
 }
 
 // settled is what a channel's answer about a refund means.
@@ -108,13 +93,4 @@ func mustSpec(k tasks.Kind) tasks.Spec {
 		panic(err) // every Kind constant has a Spec; a test sees to it
 	}
 	return spec
-}
-
-func (d Deps) refund(o *order.Order, id order.RefundID) (*order.Refund, *order.Attempt, payment.Channel, error) {
-	if o == nil || o.Refund(id) == nil {
-		return nil, nil, nil, fmt.Errorf("refund %s: %w", id.Compact(), order.ErrNotFound)
-	}
-	r := o.Refund(id)
-	a, channel, err := d.attempt(o, r.Attempt)
-	return r, a, channel, err
 }

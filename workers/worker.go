@@ -112,12 +112,3 @@ func later(row tasks.Row, err error) tasks.Settlement {
 func never(row tasks.Row, err error) tasks.Settlement {
 	return tasks.Settlement{Row: row, Verdict: tasks.Never(err)}
 }
-
-// orders reads the orders of a bundle's rows.
-func (d Deps) orders(ctx context.Context, rows []tasks.Row) (map[order.ID]*order.Order, error) {
-	ids := make([]order.ID, len(rows))
-	for i, r := range rows {
-		ids[i] = r.Order()
-	}
-	return d.Store.OrdersByID(ctx, ids)
-}
