@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -61,7 +62,7 @@ func (b *bench) relay(to Enqueuer) *Relay {
 	d := NewDispatcher(to, zap.NewNop())
 	b.t.Cleanup(d.Stop)
 	nobody := func(int) {}
-	return &Relay{o: Options{
+	return &Relay{id: uuid.NewString(), o: Options{
 		Outbox: b.DB, Redis: b.redis, Dispatcher: d, Log: zap.NewNop(), Now: b.clock.now,
 		Horizon: 2 * time.Minute, Slack: 10 * time.Second, Promoted: nobody, Restored: nobody, Emptied: func() {},
 	}}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,6 +43,7 @@ type Options struct {
 // Relay is one loop. Any number of processes may run one.
 type Relay struct {
 	o    Options
+	id   string
 	stop context.CancelFunc
 	done chan struct{}
 	once sync.Once
@@ -80,7 +82,7 @@ func Start(o Options) *Relay {
 		o.Emptied = func() {}
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	r := &Relay{o: o, stop: stop, done: make(chan struct{})}
+	r := &Relay{o: o, id: uuid.NewString(), stop: stop, done: make(chan struct{})}
 	go r.loop(ctx)
 	return r
 }
@@ -125,7 +127,7 @@ func (r *Relay) loop(ctx context.Context) {
 // Once looks whether Redis still has its memory, and hands over all that is due
 // within the horizon.
 func (r *Relay) Once(ctx context.Context) error {
-	if err := r.checkEpoch(ctx); err != nil {
+	if ready, err := r.checkEpoch(ctx); err != nil || !ready {
 		return err
 	}
 	for r.o.Dispatcher.Room() >= page { // what is stamped must find its way
@@ -142,32 +144,58 @@ func (r *Relay) Once(ctx context.Context) error {
 	return nil
 }
 
-// checkEpoch finds out that Redis was emptied and makes good: the stamps are
-// taken off first and the key is written after, so that dying in between only
-// means doing it again.
-func (r *Relay) checkEpoch(ctx context.Context) error {
+// checkEpoch says whether Redis has its memory, and makes good when it was
+// emptied: it marks a new epoch as begun, takes the stamps off, and only then,
+// if its mark is still there, marks it as whole. When Redis is emptied again in
+// between, or we die, the mark is gone or goes, and a relay does it once more.
+func (r *Relay) checkEpoch(ctx context.Context) (ready bool, err error) {
 	epoch, err := r.o.Redis.Get(ctx, epochKey).Result()
-	switch {
-	case err == nil && epoch != "":
-		return nil
-	case err != nil && !errors.Is(err, redis.Nil):
-		return fmt.Errorf("read the epoch from Redis: %w", err)
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return false, fmt.Errorf("read the epoch from Redis: %w", err)
+	}
+	switch mine := begun + r.id; {
+	case epoch == "":
+		first, err := r.o.Redis.SetNX(ctx, epochKey, mine, begunFor).Result()
+		if err != nil || !first {
+			return false, wrapped("begin an epoch in Redis", err)
+		}
+	case epoch == mine: // our last look broke off
+	default:
+		return !strings.HasPrefix(epoch, begun), nil // or another relay is at it
 	}
 	rows, err := r.o.Outbox.ForgetPromotions(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, q := range tasks.Queues() {
 		if err := r.o.Redis.SAdd(ctx, asynqQueues, string(q)).Err(); err != nil {
-			return fmt.Errorf("register queues: %w", err)
+			return false, fmt.Errorf("register queues: %w", err)
 		}
 	}
-	if err := r.o.Redis.Set(ctx, epochKey, uuid.NewString(), 0).Err(); err != nil {
-		return fmt.Errorf("write the epoch to Redis: %w", err)
+	done, err := completeEpoch.Run(ctx, r.o.Redis, []string{epochKey}, begun+r.id, r.id).Int()
+	if err != nil || done == 0 {
+		return false, wrapped("complete an epoch in Redis", err)
 	}
 	r.o.Emptied()
 	r.o.Log.Info("Redis is new or was emptied: everything that is near is handed over again", zap.Int64("rows", rows))
-	return nil
+	return true, nil
+}
+
+const (
+	// begun goes before the id of an epoch that is not yet whole.
+	begun = "begun:"
+	// begunFor is how long others wait for the relay that began an epoch.
+	begunFor = 10 * time.Second
+)
+
+// completeEpoch replaces a mark that is still there.
+var completeEpoch = redis.NewScript(`if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) return 1 end return 0`)
+
+func wrapped(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", op, err)
 }
 
 // PutBack hands over again what was handed over and not fulfilled in time: a

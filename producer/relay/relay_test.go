@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -130,9 +131,9 @@ func TestDyingWhileRedisIsFilledAgainIsHarmless(t *testing.T) {
 	require.NoError(t, b.redis.FlushDB(b.ctx).Err())
 
 	dies := errors.New("killed")
-	hook := &refuse{command: "set", key: epochKey, with: dies}
+	hook := &refuse{command: "evalsha", key: epochKey, with: dies}
 	b.redis.AddHook(hook)
-	require.ErrorIs(t, r.Once(b.ctx), dies, "between taking the stamps off and writing the key")
+	require.ErrorIs(t, r.Once(b.ctx), dies, "between taking the stamps off and saying so")
 	require.False(t, b.stamped(query))
 	require.Empty(t, b.inRedis())
 
@@ -140,7 +141,44 @@ func TestDyingWhileRedisIsFilledAgainIsHarmless(t *testing.T) {
 	other := b.relay(b.client()) // another process, or this one started again
 	require.NoError(t, other.Once(b.ctx))
 	b.drained(other)
+	require.Empty(t, b.inRedis(), "it waits for the one that began")
+	require.Positive(t, b.redis.TTL(b.ctx, epochKey).Val(), "but not for ever: the mark goes by itself")
+	require.NoError(t, b.redis.Del(b.ctx, epochKey).Err())
+	require.NoError(t, other.Once(b.ctx))
+	b.drained(other)
 	require.Equal(t, map[tasks.Key]int{query: 1}, b.inRedis())
+}
+
+// Redis is emptied once more while what it lost is being made good.
+func TestEmptiedAgainMeanwhile(t *testing.T) {
+	b := newBench(t)
+	r := b.relay(b.client())
+	_, query := b.created()
+	again := true
+	r.o.Outbox = &meanwhile{Outbox: b.DB, do: func() {
+		if again {
+			again = false
+			_, err := b.Promote(b.ctx, b.clock.now(), time.Hour, 100) // handed over by another process …
+			require.NoError(t, err)
+			require.NoError(t, b.redis.FlushDB(b.ctx).Err()) // … and lost again
+		}
+	}}
+	require.NoError(t, r.Once(b.ctx))
+	require.NoError(t, r.Once(b.ctx))
+	b.drained(r)
+	require.Equal(t, 1, b.inRedis()[query])
+}
+
+// meanwhile is an outbox during whose forgetting something else happens.
+type meanwhile struct {
+	Outbox
+	do func()
+}
+
+func (m *meanwhile) ForgetPromotions(ctx context.Context) (int64, error) {
+	n, err := m.Outbox.ForgetPromotions(ctx)
+	m.do()
+	return n, err
 }
 
 // refuse is a Redis that fails one command on one key.
@@ -169,7 +207,7 @@ func (h *refuse) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 		h.mu.Lock()
 		over := h.over
 		h.mu.Unlock()
-		if !over && cmd.Name() == h.command && cmd.Args()[1] == h.key {
+		if !over && cmd.Name() == h.command && slices.Contains(cmd.Args(), any(h.key)) {
 			cmd.SetErr(h.with)
 			return h.with
 		}
@@ -307,7 +345,7 @@ func TestTheRelayGoesOnAfterTheDatabaseWasAway(t *testing.T) {
 	r.o.Outbox = outbox
 	_, query := b.created()
 	require.Error(t, r.Once(b.ctx))
-	require.Zero(t, b.redis.Exists(b.ctx, epochKey).Val(), "the key is not written before the stamps are off")
+	require.Contains(t, b.redis.Get(b.ctx, epochKey).Val(), begun, "it is not whole before the stamps are off")
 	outbox.fail(nil)
 	require.NoError(t, r.Once(b.ctx))
 	b.drained(r)
