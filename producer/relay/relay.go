@@ -153,13 +153,13 @@ func (r *Relay) checkEpoch(ctx context.Context) (ready bool, err error) {
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return false, fmt.Errorf("read the epoch from Redis: %w", err)
 	}
-	switch mine := begun + r.id; {
-	case epoch == "":
+	switch mine := begun + r.id; epoch {
+	case "":
 		first, err := r.o.Redis.SetNX(ctx, epochKey, mine, begunFor).Result()
 		if err != nil || !first {
 			return false, wrapped("begin an epoch in Redis", err)
 		}
-	case epoch == mine: // our last look broke off
+	case mine: // our last look broke off
 	default:
 		return !strings.HasPrefix(epoch, begun), nil // or another relay is at it
 	}
