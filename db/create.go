@@ -31,8 +31,9 @@ func (s *Store) Create(ctx context.Context, o *order.Order, req *once.Request) e
 func (s *Store) createBatch(ctx context.Context, conn *pgxpool.Conn, list []*creation) ([]error, []tasks.Key, error) {
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
-	seen := queueOnces(b, col(list, func(c *creation) *once.Request { return c.once }))
 	taken := queueNumbers(b, list)
+	// After the numbers: whoever sees a twin's number then sees its answer too.
+	seen := queueOnces(b, col(list, func(c *creation) *once.Request { return c.once }))
 	stock := queueStockLock(b, list)
 	if err := exec(ctx, conn, b); err != nil {
 		return nil, nil, err

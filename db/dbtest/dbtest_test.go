@@ -119,7 +119,13 @@ func TestDatabaseOfAKilledTestIsReplaced(t *testing.T) {
 	require.NoError(t, err)
 	_, err = conn.Exec(t.Context(), "INSERT INTO merchants (id) VALUES ('m_left')")
 	require.NoError(t, err)
+	pid := killed.conn.PgConn().PID()
 	require.NoError(t, killed.conn.Close(t.Context())) // all that a kill does
+	require.Eventually(t, func() bool {                // the server notices a moment later
+		var there bool
+		err := conn.QueryRow(t.Context(), "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = $1)", pid).Scan(&there)
+		return err == nil && !there
+	}, patience, 5*time.Millisecond)
 
 	again := clone(t, s.URL)
 	require.Equal(t, left, again, "the same place")
