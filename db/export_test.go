@@ -1,4 +1,23 @@
 package db
 
+import (
+	"strings"
+
+	"github.com/orderflow/orderflow/payment"
+)
+
 // PartsOfAttempts is the hot path's query for attempts.
 func PartsOfAttempts() string { return parts(attemptColumns, "attempts") }
+
+// WrittenAs is how a batch of callbacks, as channel/event, is written.
+func WrittenAs(came ...string) (written []string) {
+	var batch []*receipt
+	for _, c := range came {
+		channel, event, _ := strings.Cut(c, "/")
+		batch = append(batch, &receipt{channel: channel, notice: payment.Notice{EventID: event}})
+	}
+	for _, r := range distinct(batch) {
+		written = append(written, r.channel+"/"+r.notice.EventID)
+	}
+	return written
+}

@@ -76,14 +76,14 @@ func (s *Store) Close() {
 
 func (s *Store) now() time.Time { return s.opt.Now().UTC().Truncate(time.Microsecond) }
 
-// attempt runs one batch in one transaction: it returns each item's own answer
+// transaction runs one batch in one transaction: it returns each item's own answer
 // and the rows that became due, or an error of the whole.
-type attempt[T any] func(ctx context.Context, conn *pgxpool.Conn, items []T) (answers []error, due []tasks.Key, err error)
+type transaction[T any] func(ctx context.Context, conn *pgxpool.Conn, items []T) (answers []error, due []tasks.Key, err error)
 
 // commit runs a batch and answers its items. When a statement fails, the
 // database has certainly undone the whole, and the halves are tried each by
 // itself: a poisoned item fails alone.
-func commit[T any](s *Store, name string, batch []*pending[T], run attempt[T]) {
+func commit[T any](s *Store, name string, batch []*pending[T], run transaction[T]) {
 	began := time.Now()
 	items := make([]T, len(batch))
 	for i, p := range batch {
@@ -118,7 +118,7 @@ func commit[T any](s *Store, name string, batch []*pending[T], run attempt[T]) {
 	}
 }
 
-func transact[T any](s *Store, items []T, run attempt[T]) (answers []error, due []tasks.Key, err error) {
+func transact[T any](s *Store, items []T, run transaction[T]) (answers []error, due []tasks.Key, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
 	defer cancel()
 	conn, err := s.hot.Acquire(ctx)
