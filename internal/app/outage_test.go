@@ -191,6 +191,27 @@ func TestStopWhileRedisIsAway(t *testing.T) {
 	}
 }
 
+// Workers that are stopped while Redis is away lose their client under their
+// hands; asynq would take the whole process down with its subscription.
+func TestSubscriptionOutlivesTheWorksClient(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	work, probe := m.redis(), m.redis()
+	subscription := workClient{work, probe}.Subscribe(t.Context(), "news")
+	defer subscription.Close()
+	_, err := subscription.Receive(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, work.Close())
+	require.NoError(t, probe.Publish(t.Context(), "news", "still here").Err())
+	select {
+	case news, open := <-subscription.Channel():
+		require.True(t, open)
+		require.Equal(t, "still here", news.Payload)
+	case <-time.After(patience):
+		t.Fatal("no news")
+	}
+}
+
 // Orderflow is stopped in the middle of thirty trades, and another takes over.
 func TestStopInMidFlight(t *testing.T) {
 	t.Parallel()

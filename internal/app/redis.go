@@ -94,6 +94,19 @@ func redisClient(c config.Redis, tune func(*redis.UniversalOptions)) (redis.Univ
 	return redis.NewUniversalClient(o), nil
 }
 
+// workClient is what asynq's servers are given: the work's client, but their
+// subscription is the probe's. asynq v0.26.0 dies of a subscription that ends
+// (subscriber.go:83 takes a nil message for one), and stop closes the work's
+// client under it when Redis is away.
+type workClient struct {
+	redis.UniversalClient
+	subscriptions redis.UniversalClient
+}
+
+func (c workClient) Subscribe(ctx context.Context, channels ...string) *redis.PubSub {
+	return c.subscriptions.Subscribe(ctx, channels...)
+}
+
 // redisLog takes what go-redis would print to stderr.
 type redisLog struct{ log *zap.SugaredLogger }
 

@@ -32,7 +32,7 @@ func (a *App) startWorkers() error {
 	a.onStop("notifier", notifier.Close)
 	c := a.cfg.Workers
 	server, err := workers.Start(workers.Options{
-		Redis: a.redis, Log: a.log.Named("worker"), Concurrency: c.Concurrency, NoticesConcurrency: c.NoticesConcurrency,
+		Redis: workClient{a.redis, a.probe}, Log: a.log.Named("worker"), Concurrency: c.Concurrency, NoticesConcurrency: c.NoticesConcurrency,
 		CheckInterval: c.CheckInterval, DelayedInterval: c.DelayedInterval, ShutdownTimeout: c.ShutdownTimeout, Tried: a.tried,
 	}, a.store, workers.All(workers.Deps{
 		Store: a.store, Channels: a.channels, Sender: countedSender{notifier, a.metrics}, Terms: a.terms(), NotifyURL: a.callbackURL, Now: now,
