@@ -14,7 +14,10 @@ type Merchant struct {
 	ID        string
 	Name      string
 	FeeBps    int // the platform's commission, 1/100 of a percent
-	CreatedAt time.Time
+	// How long a delivery may take, and how long stopping one; whole seconds, 0
+	// for the usual time.
+	DeliverWithin, RevokeWithin time.Duration
+	CreatedAt                   time.Time
 }
 
 // EndpointID identifies an endpoint.

@@ -23,9 +23,16 @@ func Transitions() []Transition {
 		{"O6", Paid, Delivered, "delivered"},
 		{"O6", Delivering, Delivered, "delivered"},
 		{"O7", Delivered, Completed, "buyer confirms, or due"},
+		{"O8", Paid, Returning, "cancel, last delivery deadline"},
+		{"O8", Delivering, Returning, "cancel, last delivery deadline"},
+		{"O9", Returning, Refunding, "merchant stopped it, or its time to answer passed"},
+		{"O10", Returning, Delivered, "delivered already, with proof"},
 		{"O11", Paid, Refunding, "delivery failed"},
 		{"O11", Delivering, Refunding, "delivery failed"},
 		{"O12", Refunding, Refunded, "refund done"},
+		{"O14", Delivered, Refunded, "refund done"},
+		{"O14", Completed, Refunded, "refund done"},
+		{"D9", Refunding, Delivered, "operator: delivered after all"},
 	}
 }
 
@@ -46,8 +53,10 @@ func (o *Order) move(to Status) {
 	o.Status = to
 }
 
-// record appends an event in the status that the order has now.
+// record appends an event in the status that the order has now. Whether it is
+// held follows from its parts.
 func (o *Order) record(t EventType, by Actor, at time.Time, d Detail) {
 	o.Version++
+	o.Hold = o.hold()
 	o.events = append(o.events, Event{Seq: o.Version, Type: t, Status: o.Status, Actor: by, At: at, Detail: d})
 }

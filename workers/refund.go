@@ -74,7 +74,9 @@ func (d Deps) settled(row tasks.Row, id order.RefundID, answer payment.Refund) t
 	switch answer.State {
 	case payment.RefundDone:
 		return done(row, func(o *order.Order) error { return o.SucceedRefund(id, now) })
-	case payment.RefundFailed, payment.RefundAbnormal:
+	case payment.RefundFailed:
+		return done(row, func(o *order.Order) error { return o.CloseRefund(id, answer.Reason, now) })
+	case payment.RefundAbnormal:
 		return done(row, func(o *order.Order) error { return o.AbnormalRefund(id, answer.Reason, now) })
 	case payment.RefundNotFound: // it never arrived: the same number again
 		s := done(row, nil)

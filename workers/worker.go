@@ -69,12 +69,17 @@ type Deps struct {
 
 // All makes one worker of every kind.
 func All(d Deps) []Worker {
+	endpoints := newEndpointCache(d.Store, d.Now)
 	return []Worker{
 		paymentConfirm{d},
 		paymentQuery{d},
+		paymentReturn{d},
 		channelClose{d},
 		orderClose{d},
-		deliveryNotify{d, newEndpointCache(d.Store, d.Now)},
+		notify{d, tasks.DeliveryNotify, endpoints},
+		notify{d, tasks.MerchantNotify, endpoints},
+		deliveryDeadline{d},
+		deliveryRevoke{d},
 		orderComplete{d},
 		refundSubmit{d},
 		refundQuery{d},
