@@ -11,9 +11,9 @@ import (
 
 // Merchant is who sells and delivers.
 type Merchant struct {
-	ID        string
-	Name      string
-	FeeBps    int // the platform's commission, 1/100 of a percent
+	ID     string
+	Name   string
+	FeeBps int // the platform's commission, 1/100 of a percent
 	// How long a delivery may take, and how long stopping one; whole seconds, 0
 	// for the usual time.
 	DeliverWithin, RevokeWithin time.Duration
