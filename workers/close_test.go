@@ -28,7 +28,10 @@ func (b *bench) bare() *order.Order {
 func (b *bench) closing() (*order.Order, *order.Attempt) {
 	b.t.Helper()
 	o, a := b.created()
-	b.step(o.ID, func(o *order.Order) error { return o.Cancel("changed my mind", "app:test", b.clock.now()) })
+	b.step(o.ID, func(o *order.Order) error {
+		defer func() { o.CancelAt = time.Time{} }() // nobody wanted it: it closes as by its time, only sooner
+		return o.Cancel("too late", "app:test", b.clock.now())
+	})
 	require.Equal(b.t, order.Closing, b.order(o.ID).Status)
 	return o, a
 }
