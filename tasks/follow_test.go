@@ -49,7 +49,7 @@ func TestFollow(t *testing.T) {
 		stop     = tasks.About(tasks.MerchantNotify, order.RevokeNoticeID(id))
 		remind   = tasks.About(tasks.MerchantNotify, order.ReminderID(id))
 		tell     = tasks.About(tasks.MerchantNotify, refund)
-		again    = tasks.Message{Key: submit, Due: noon, Payload: []byte(tasks.SubmitAgain)}
+		again    = tasks.ResubmitRefund(refund, noon)
 	)
 	for _, tc := range []struct {
 		event order.EventType

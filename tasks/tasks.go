@@ -101,6 +101,8 @@ var ours = Ladder{Steps: []time.Duration{sec, 2 * sec, 5 * sec, 10 * sec, 30 * s
 // toMerchants is the ladder of what merchants are told.
 var toMerchants = Ladder{Steps: []time.Duration{5 * sec, 15 * sec, 30 * sec, 3 * mins, 10 * mins, 20 * mins, 30 * mins, hr, 3 * hr, 6 * hr, 12 * hr, day, day}, Jitter: 0.2}
 
+// The first question about a refund is asked a step after its submission, so
+// the minute at the head of RefundQuery's ladder comes once more: five in all.
 var specs = []Spec{
 	{PaymentConfirm, Critical, 5 * sec, true, ours},
 	{PaymentQuery, Default, 20 * sec, false, Ladder{Steps: []time.Duration{15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins, 30 * mins, hr}, Jitter: 0.1, Forever: true}},
@@ -113,7 +115,7 @@ var specs = []Spec{
 	{MerchantNotify, Notices, 20 * sec, false, toMerchants},
 	{OrderComplete, Low, 5 * sec, true, ours},
 	{RefundSubmit, Default, 20 * sec, false, Ladder{Steps: []time.Duration{5 * sec, 15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins, 30 * mins, hr}, Jitter: 0.2, Forever: true}},
-	{RefundQuery, Default, 20 * sec, false, Ladder{Steps: []time.Duration{mins, mins, mins, mins, mins, 5 * mins, 10 * mins, 20 * mins, 30 * mins, hr, day}, Jitter: 0.1, Forever: true}},
+	{RefundQuery, Default, 20 * sec, false, Ladder{Steps: []time.Duration{mins, mins, mins, mins, 5 * mins, 10 * mins, 20 * mins, 30 * mins, hr, day}, Jitter: 0.1, Forever: true}},
 }
 
 // Specs lists every kind of task.

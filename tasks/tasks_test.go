@@ -79,7 +79,7 @@ func TestLadders(t *testing.T) {
 		{tasks.DeliveryRevoke, tasks.Default, 7, 408 * time.Second, 5 * time.Minute, true},
 		{tasks.OrderComplete, tasks.Low, 7, 408 * time.Second, 5 * time.Minute, true},
 		{tasks.RefundSubmit, tasks.Default, 9, h + 48*time.Minute + 50*time.Second, h, true},
-		{tasks.RefundQuery, tasks.Default, 11, 26*h + 10*time.Minute, 24 * h, true},
+		{tasks.RefundQuery, tasks.Default, 10, 26*h + 9*time.Minute, 24 * h, true},
 	} {
 		t.Run(string(tc.kind), func(t *testing.T) {
 			t.Parallel()

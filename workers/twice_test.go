@@ -82,7 +82,8 @@ func TestEveryWorkerHasItsEffectOnce(t *testing.T) {
 			return k, order.EventRevoked
 		},
 		tasks.RefundSubmit: func(b *bench) (tasks.Key, order.EventType) {
-			_, _, r := b.refunding()
+			_, a, r := b.refunding()
+			b.follow(a, r, payment.RefundNotFound) // whoever comes second asks, and has come before the first has sent
 			b.channel.refund = func(_ context.Context, req payment.RefundRequest) (payment.Refund, error) {
 				if req.OutRefundNo != r.ID.Compact() {
 					b.t.Errorf("a number of its own: %s", req.OutRefundNo)
