@@ -115,7 +115,9 @@ func TestARefundWaitsForAConflict(t *testing.T) {
 	require.Equal(t, order.RefundCreated, b.order(o.ID).Refunds[0].Status)
 	require.Contains(t, b.row(submitOf(r)).LastError, order.HoldConflict)
 
-	b.step(o.ID, func(o *order.Order) error { return o.ResolveConflict(true, "operator:alice", "it is there", b.clock.now()) })
+	b.step(o.ID, func(o *order.Order) error {
+		return o.ResolveConflict(true, "operator:alice", "it is there", b.clock.now())
+	})
 	b.gone(submitOf(r))
 	require.Equal(t, order.Delivered, b.order(o.ID).Status)
 	b.row(tasks.About(tasks.OrderComplete, o.ID))
