@@ -30,11 +30,19 @@ type AlertName string
 
 // The sorts of alert.
 const (
-	AlertTaskDead AlertName = "task_dead" // nothing more happens to a task by itself
+	AlertTaskDead         AlertName = "task_dead"         // nothing more happens to a task by itself
+	AlertMismatch         AlertName = "payment_mismatch"  // a payment of the wrong sum (P8)
+	AlertRefundAbnormal   AlertName = "refund_abnormal"   // a channel cannot give money back (R5)
+	AlertBalanceShort     AlertName = "balance_short"     // our balance at a channel is short (R3)
+	AlertDeliveryFailed   AlertName = "delivery_failed"   // a merchant cannot deliver (O11)
+	AlertDeliveryOverdue  AlertName = "delivery_overdue"  // a merchant does not deliver (D8)
+	AlertDeliveryConflict AlertName = "delivery_conflict" // delivered, and the money goes back (D9)
 )
 
 // AlertNames lists every AlertName.
-func AlertNames() []AlertName { return []AlertName{AlertTaskDead} }
+func AlertNames() []AlertName {
+	return []AlertName{AlertTaskDead, AlertMismatch, AlertRefundAbnormal, AlertBalanceShort, AlertDeliveryFailed, AlertDeliveryOverdue, AlertDeliveryConflict}
+}
 
 // The most that a Text has, in characters, and what of it may be somebody
 // else's words: the command behind them must not be cut off.

@@ -1,6 +1,7 @@
 package tasks_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// rings are the events that somebody must hear of.
+var rings = []order.EventType{order.EventMismatch, order.EventRefundAbnormal, order.EventDeliveryFailed, order.EventOverdue, order.EventConflict}
 
 func TestDefaultTerms(t *testing.T) {
 	t.Parallel()
@@ -93,6 +97,13 @@ func TestFollow(t *testing.T) {
 		t.Run(string(tc.event), func(t *testing.T) {
 			t.Parallel()
 			owed, moot := tasks.DefaultTerms().Follow(o, order.Event{Type: tc.event, At: noon, Detail: order.Detail{Attempt: mine, Refund: refund, Amount: 1, Level: 1, Disposition: order.Applied}})
+			for i := range owed {
+				if owed[i].Kind == tasks.AlertSend { // what it says is looked at elsewhere
+					require.Contains(t, rings, tc.event)
+					owed = slices.Delete(owed, i, i+1)
+					break
+				}
+			}
 			require.ElementsMatch(t, tc.owed, owed)
 			require.ElementsMatch(t, tc.moot, moot)
 		})
@@ -131,6 +142,9 @@ func follow(t *rapid.T, rows map[tasks.Key]time.Time, o *order.Order, e order.Ev
 		delete(rows, k)
 	}
 	for _, m := range owed {
+		if m.Kind == tasks.AlertSend {
+			continue
+		}
 		if m.Due.IsZero() || m.Order() != o.ID {
 			t.Fatalf("%s owes %s at %s", e.Type, m.Key, m.Due)
 		}

@@ -75,24 +75,16 @@ func (w refundSubmit) send(ctx context.Context, row tasks.Row, r *order.Refund, 
 	switch {
 	case err != nil && payment.ClassOf(err) == payment.Permanent:
 		return w.settled(row, r.ID, payment.Refund{State: payment.RefundAbnormal, Reason: err.Error()})
-	case errors.Is(err, payment.ErrBalanceShort):
-		return balanceShort(row, err)
+	case errors.Is(err, payment.ErrBalanceShort): // no try helps before somebody has put money there
+		s := later(row, err)
+		s.Owes = []tasks.Message{tasks.BalanceShort(r, a, w.Now())}
+		return s
 	case err != nil:
 		return later(row, err)
 	case answer.State == payment.RefundNotFound:
 		return later(row, fmt.Errorf("refund %s: the channel was asked for it and says that it is not found", r.ID.Compact()))
 	}
 	return w.settled(row, r.ID, answer)
-}
-
-// balanceShort tries again later: no try helps before somebody has put money
-// there.
-func balanceShort(row tasks.Row, err error) tasks.Settlement {
-	s := later(row, err)
-	// THE FINANCE ALERT GOES HERE: a tasks.Message of alert:send in s.Owes, which
-	// are written together with "later". It is reached on every try, so the
-	// alert must be one per channel and day or so by its own key.
-	return s
 }
 
 // refundQuery asks the channel what became of a refund that it accepted. An
