@@ -25,6 +25,12 @@ var audit = []struct{ check, sql string }{
 			SELECT o.merchant_id, m.sku, sum(CASE m.kind WHEN 'hold' THEN m.quantity WHEN 'restock' THEN 0 ELSE -m.quantity END) AS held
 			FROM stock_moves m JOIN orders o ON o.id = m.order_id GROUP BY 1, 2
 		) m USING (merchant_id, sku) WHERE s.held <> coalesce(m.held, 0)`},
+	{"what is on hand was set, less what was consumed, and restocked", `
+		SELECT format('%s/%s has %s on hand; %s was set, %s consumed, %s restocked', merchant_id, sku, coalesce(s.on_hand, 0), coalesce(t.delta, 0), coalesce(m.consumed, 0), coalesce(m.restocked, 0))
+		FROM stock s FULL JOIN (SELECT merchant_id, sku, sum(delta) AS delta FROM stock_sets GROUP BY 1, 2) t USING (merchant_id, sku) FULL JOIN (
+			SELECT o.merchant_id, m.sku, sum(m.quantity) FILTER (WHERE m.kind = 'consume') AS consumed, sum(m.quantity) FILTER (WHERE m.kind = 'restock') AS restocked
+			FROM stock_moves m JOIN orders o ON o.id = m.order_id WHERE m.kind IN ('consume', 'restock') GROUP BY 1, 2
+		) m USING (merchant_id, sku) WHERE coalesce(s.on_hand, 0) <> coalesce(t.delta, 0) - coalesce(m.consumed, 0) + coalesce(m.restocked, 0)`},
 	{"an order's stock is held, released or consumed as its status says", `
 		SELECT format('order %s is %s, its %s of %s', o.id, o.status, array_agg(m.kind ORDER BY m.kind), m.sku)
 		FROM orders o JOIN stock_moves m ON m.order_id = o.id GROUP BY o.id, o.status, m.sku
