@@ -38,6 +38,8 @@ func TestPostingsOfEachEvent(t *testing.T) {
 		{"late", o, order.EventLatePayment, came, []ledger.Posting{{receivable, "refund_payable", 1250, "CNY"}}},
 		{"twice", o, order.EventDuplicatePayment, came, []ledger.Posting{{receivable, "refund_payable", 1250, "CNY"}}},
 		{"the wrong sum, as it came", o, order.EventMismatch, order.Detail{Channel: "sandbox", Amount: 7, Currency: "USD"}, []ledger.Posting{{receivable, "suspense_long", 7, "USD"}}},
+		{"money of no currency", o, order.EventMismatch, order.Detail{Channel: "sandbox", Amount: 7, Currency: "CNY?"}, []ledger.Posting{{receivable, "suspense_long", 7, "XXX"}}},
+		{"money of a currency in small letters", o, order.EventMismatch, order.Detail{Channel: "sandbox", Amount: 7, Currency: "cny"}, []ledger.Posting{{receivable, "suspense_long", 7, "XXX"}}},
 		{"the wrong sum, nothing", o, order.EventMismatch, order.Detail{Channel: "sandbox", Currency: "CNY"}, nil},
 		{"a refund of the order's money", o, order.EventRefundCreated, order.Detail{Attempt: applied.ID, Channel: "sandbox", Amount: 1250}, []ledger.Posting{{pending, "refund_payable", 1250, "CNY"}}},
 		{"a refund of late money", o, order.EventRefundCreated, order.Detail{Attempt: late.ID, Channel: "sandbox", Amount: 1250}, nil},
@@ -61,25 +63,29 @@ func TestPostingsOfEachEvent(t *testing.T) {
 
 func TestAccounts(t *testing.T) {
 	t.Parallel()
-	for account, kind := range map[ledger.Account]string{
-		ledger.Receivable("a:b"): "channel_receivable", ledger.Pending("m"): "merchant_pending", ledger.Available("m"): "merchant_available",
-		ledger.RefundPayable: "refund_payable", ledger.SuspenseLong: "suspense_long", ledger.PlatformFee: "platform_fee",
+	for account, want := range map[ledger.Account]struct {
+		kind  string
+		class ledger.Class
+	}{
+		ledger.Receivable("a:b"): {"channel_receivable", ledger.Asset},
+		ledger.Pending("m"):      {"merchant_pending", ledger.Liability},
+		ledger.Available("m"):    {"merchant_available", ledger.Liability},
+		ledger.RefundPayable:     {"refund_payable", ledger.Liability},
+		ledger.SuspenseLong:      {"suspense_long", ledger.Liability},
+		ledger.PlatformFee:       {"platform_fee", ledger.Income},
+		"channel_fee":            {"channel_fee", ledger.Expense},
+		"petty_cash":             {"petty_cash", ""},
 	} {
-		require.Equal(t, kind, account.Kind())
+		require.Equal(t, want.kind, account.Kind())
+		require.Equal(t, want.class, account.Class(), account)
 	}
-}
-
-// purse is an account in one currency; debits count up, credits down.
-type purse struct {
-	account  ledger.Account
-	currency string
 }
 
 // After any life, each account says what the order's parts say.
 func TestTheBooksTellTheOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		books := map[purse]int64{}
+		books := ledger.Balances{}
 		ordertest.Live(t, func(s ordertest.Step) {
 			if !s.Moved() {
 				return
@@ -89,8 +95,7 @@ func TestTheBooksTellTheOrder(t *testing.T) {
 					if p.Amount <= 0 || p.Debit == p.Credit || p.Currency == "" {
 						t.Fatalf("%s: %+v", e.Type, p)
 					}
-					books[purse{p.Debit, p.Currency}] += p.Amount
-					books[purse{p.Credit, p.Currency}] -= p.Amount
+					books.Post(p)
 				}
 			}
 			compare(t, s, books, told(s.After))
@@ -99,25 +104,25 @@ func TestTheBooksTellTheOrder(t *testing.T) {
 }
 
 // told is what the books should be, from the parts alone.
-func told(o *order.Order) map[purse]int64 {
-	want := map[purse]int64{}
-	mine := func(a ledger.Account) purse { return purse{a, o.Currency} }
+func told(o *order.Order) ledger.Balances {
+	want := ledger.Balances{}
+	mine := func(a ledger.Account) ledger.Purse { return ledger.Purse{Account: a, Currency: o.Currency} }
 	for _, a := range o.Attempts {
 		if a.Status != order.AttemptSuccess {
 			continue
 		}
-		want[purse{ledger.Receivable(a.Channel), a.PaidCurrency}] += a.PaidAmount
+		want[ledger.Purse{Account: ledger.Receivable(a.Channel), Currency: a.PaidCurrency}] += a.PaidAmount
 		switch a.Disposition {
 		case order.Applied:
 			want[mine(ledger.Pending(o.MerchantID))] -= a.PaidAmount
 		case order.Mismatch:
-			want[purse{ledger.SuspenseLong, a.PaidCurrency}] -= a.PaidAmount
+			want[ledger.Purse{Account: ledger.SuspenseLong, Currency: a.PaidCurrency}] -= a.PaidAmount
 		}
 	}
 	for _, r := range o.Refunds {
 		a := o.Attempt(r.Attempt)
 		if r.Status == order.RefundSuccess {
-			want[purse{ledger.Receivable(a.Channel), a.PaidCurrency}] -= r.Amount
+			want[ledger.Purse{Account: ledger.Receivable(a.Channel), Currency: a.PaidCurrency}] -= r.Amount
 		} else {
 			want[mine(ledger.RefundPayable)] -= r.Amount
 		}
@@ -134,17 +139,17 @@ func told(o *order.Order) map[purse]int64 {
 	return want
 }
 
-func compare(t *rapid.T, s ordertest.Step, books, want map[purse]int64) {
+func compare(t *rapid.T, s ordertest.Step, books, want ledger.Balances) {
 	sum := map[string]int64{}
 	for p, have := range books {
-		sum[p.currency] += have
+		sum[p.Currency] += have
 		if have != want[p] {
-			t.Fatalf("after %s, %s %s stands at %d, want %d", s.Name, p.account, p.currency, have, want[p])
+			t.Fatalf("after %s, %s %s stands at %d, want %d", s.Name, p.Account, p.Currency, have, want[p])
 		}
 	}
 	for p, w := range want {
 		if books[p] != w {
-			t.Fatalf("after %s, %s %s stands at %d, want %d", s.Name, p.account, p.currency, books[p], w)
+			t.Fatalf("after %s, %s %s stands at %d, want %d", s.Name, p.Account, p.Currency, books[p], w)
 		}
 	}
 	for currency, n := range sum {
