@@ -11,8 +11,8 @@ import (
 
 // Finding is one thing in the database that cannot be right.
 type Finding struct {
-	Check string // which rule it breaks
-	What  string // the row, in words
+	Check string `json:"check"` // which rule it breaks
+	What  string `json:"what"`  // the row, in words
 }
 
 func (f Finding) String() string { return f.Check + ": " + f.What }
@@ -36,20 +36,6 @@ var audit = []struct{ check, sql string }{
 		FROM orders o JOIN stock_moves m ON m.order_id = o.id GROUP BY o.id, o.status, m.sku
 		HAVING (o.status IN ('pending_pay', 'closing')) <> (array_agg(m.kind ORDER BY m.kind) = '{hold}')
 			OR (o.status = 'closed') <> (array_agg(m.kind ORDER BY m.kind) = '{hold,release}')`},
-	{"the channels' money is the ledger's", `
-		SELECT format('%s: attempts say %s, the ledger %s', coalesce(a.account, l.account), coalesce(a.amount, 0), coalesce(l.amount, 0)) FROM (
-			SELECT 'channel_receivable:' || a.channel AS account, sum(a.paid_amount)
-				- coalesce(sum((SELECT sum(r.amount) FROM refunds r WHERE r.attempt_id = a.id AND r.status = 'success')), 0) AS amount
-			FROM attempts a WHERE a.status = 'success' GROUP BY 1
-		) a FULL JOIN (
-			SELECT account, sum(amount) AS amount FROM (
-				SELECT debit AS account, amount FROM ledger_postings UNION ALL SELECT credit, -amount FROM ledger_postings
-			) p WHERE account LIKE 'channel_receivable:%' GROUP BY 1
-		) l ON a.account = l.account WHERE coalesce(a.amount, 0) <> coalesce(l.amount, 0)`},
-	{"a paid order is captured once, with its amount", `
-		SELECT format('order %s of %s has captures %s', o.id, o.amount, array_agg(p.amount)) FROM orders o
-		LEFT JOIN ledger_postings p ON p.order_id = o.id AND p.credit LIKE 'merchant_pending:%'
-		GROUP BY o.id HAVING CASE WHEN o.paid_at IS NULL THEN count(p.amount) <> 0 ELSE count(p.amount) <> 1 OR min(p.amount) <> o.amount END`},
 	{"at most one payment moves an order", `
 		SELECT format('order of attempt %s has %s applied payments', min(id::text), count(*)) FROM attempts WHERE disposition = 'applied'
 		GROUP BY substring(id::text FOR 34) HAVING count(*) > 1`},
@@ -81,18 +67,14 @@ var audit = []struct{ check, sql string }{
 		WHERE (b.kind = 'order:close' AND o.status <> 'pending_pay') OR (b.kind = 'order:complete' AND o.status <> 'delivered')`},
 }
 
-// Audit checks, in one snapshot of the database, that stock adds up, that money
-// is where the attempts say, that every timeline is whole and that all that
+// Audit checks, in one snapshot of the database, that stock adds up, that the
+// ledger does (CheckLedger), that every timeline is whole and that all that
 // must still happen is owed. It returns what does not hold; a sound database
 // has no findings. It reads every order: on a large database it takes a while.
 func (d *DB) Audit(ctx context.Context) (list []Finding, err error) {
-	err = pgx.BeginTxFunc(ctx, d.reading, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	err = d.snapshot(ctx, func(tx pgx.Tx) error {
 		for _, a := range audit {
-			rows, err := tx.Query(ctx, a.sql+" LIMIT 20")
-			if err != nil {
-				return fmt.Errorf("audit %q: %w", a.check, err)
-			}
-			found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			found, err := breaches(ctx, tx, a.sql)
 			if err != nil {
 				return fmt.Errorf("audit %q: %w", a.check, err)
 			}
@@ -101,10 +83,23 @@ func (d *DB) Audit(ctx context.Context) (list []Finding, err error) {
 			}
 		}
 		skipped, err := skippedStates(ctx, tx)
-		list = append(list, skipped...)
-		return err
+		if err != nil {
+			return err
+		}
+		books, err := checkLedger(ctx, tx, nil)
+		list = append(append(list, skipped...), books.Findings...)
+		return wrap(err, "audit the ledger")
 	})
 	return list, err
+}
+
+// breaches are the first few rows of a rule's query.
+func breaches(ctx context.Context, tx pgx.Tx, sql string) ([]string, error) {
+	rows, err := tx.Query(ctx, fmt.Sprintf("%s LIMIT %d", sql, findingsMost))
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // skippedStates finds timelines that take a step which the state machine has
