@@ -118,6 +118,6 @@ func (c *ledgerCheck) result() LedgerReport {
 			c.findings.add("the ledger sums to zero in every currency", fmt.Sprintf("%s sums to %d", s.Currency, s.Sum))
 		}
 	}
-	r.Wrong, r.Findings = c.findings.n, c.findings.list
+	r.Wrong, r.Findings = c.findings.n, append([]Finding{}, c.findings.list...)
 	return r
 }
