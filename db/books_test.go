@@ -2,6 +2,7 @@ package db_test
 
 import (
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,12 +66,12 @@ func TestTheSchemaKeepsTheBooks(t *testing.T) {
 func refused(t *testing.T, b *bench, statement, code string) {
 	t.Helper()
 	_, err := b.ExecContext(b.ctx, statement)
-	var pg *pgconn.PgError
 	if code == "" {
 		require.NoError(t, err, statement)
 		return
 	}
-	require.True(t, errors.As(err, &pg), "%s: %v", statement, err)
+	var pg *pgconn.PgError
+	require.ErrorAs(t, err, &pg, statement)
 	require.Equal(t, code, pg.Code, "%s: %v", statement, err)
 }
 
@@ -104,6 +105,28 @@ func TestWhoSetTheStockIsKept(t *testing.T) {
 	require.ErrorIs(t, err, order.ErrNotAllowed)
 	set(20, "operator:bob")
 	require.Equal(t, []stockSet{{10, 10, "operator:alice"}, {0, 7, "merchant:m_1"}, {13, 20, "operator:bob"}}, stockSets(t, b.DB, "TEA"))
+}
+
+// Ten people count a new SKU at once: each count is of what the one before
+// left, so that together they are the last.
+func TestStockSetByManyAtOnce(t *testing.T) {
+	b := newBench(t)
+	seedMerchant(t, b)
+	var wg sync.WaitGroup
+	for n := range int64(10) {
+		wg.Go(func() {
+			_, err := b.SetStock(b.ctx, "m_1", "TEA", n, "operator:test")
+			require.NoError(t, err)
+		})
+	}
+	wg.Wait()
+	list := stockSets(t, b.DB, "TEA")
+	require.Len(t, list, 10)
+	var before int64
+	for _, s := range list {
+		require.Equal(t, s.OnHand-before, s.Delta)
+		before = s.OnHand
+	}
 }
 
 // A database that sold before stock_sets was there adds up as well: taking the
