@@ -169,7 +169,7 @@ func (a *App) openStore() {
 
 func (a *App) terms() tasks.Terms {
 	t := a.cfg.Terms
-	return tasks.Terms{FirstQuery: t.FirstQuery, CompleteAfter: t.CompleteAfter, PollAfterClose: t.PollAfterClose}
+	return tasks.Terms{FirstQuery: t.FirstQuery, CompleteAfter: t.CompleteAfter, PollAfterClose: t.PollAfterClose, ReturnMismatch: t.ReturnMismatch}
 }
 
 func (a *App) openHealth() {
