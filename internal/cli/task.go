@@ -87,7 +87,7 @@ With --all-dead, every dead task of KIND.`,
 			}
 			defer d.Close()
 			requeue := func(k tasks.Key) error {
-				if err := d.Requeue(c.Context(), k, time.Now()); err != nil {
+				if err := d.Requeue(c.Context(), k, "operator:"+order.Actor("cli"), "by hand", time.Now()); err != nil {
 					if errors.Is(err, order.ErrNotFound) {
 						return fmt.Errorf("no task %s is owed: it was done, or never was", k)
 					}
