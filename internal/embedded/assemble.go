@@ -15,7 +15,7 @@ import (
 
 // assemble finds programs and an account that fit the directory and its data.
 func assemble(ctx context.Context, h *home, o Options) (*cluster, error) {
-	c := &cluster{home: h, Options: o}
+	c := &cluster{home: h, Options: o, port: socketPort}
 	runners, err := c.candidates()
 	if err != nil {
 		return nil, err

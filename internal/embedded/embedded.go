@@ -1,6 +1,6 @@
 // Package embedded runs the servers that Orderflow needs when nobody names
-// any: a private PostgreSQL and a private Redis, for `orderflow dev` and for
-// tests, never for production.
+// any: a private PostgreSQL and a private Redis, for `orderflow dev`, for
+// `orderflow bench` and for tests, never for production.
 //
 // They are children of this process and never outlive it, even when it is
 // killed; nobody but this account can reach them; and a terminal's Ctrl-C does
@@ -23,9 +23,16 @@ type Options struct {
 	// others; nothing else may be kept in it. Only one process at a time may
 	// use it. Empty: a temporary directory, which Stop removes.
 	Dir string
-	// Durable makes a commit survive a power cut. Without it the death of this
-	// process is survived, except for the last second, but not the machine's.
+	// Durable makes a commit survive a power cut, and Redis keep what it was told
+	// up to the last second. Without it PostgreSQL survives the death of this
+	// process, except for the last second, but not the machine's, and Redis keeps
+	// nothing.
 	Durable bool
+	// TCP lets PostgreSQL listen on loopback as well, with a password; the URL is
+	// then that one. It is for programs that cannot speak to a socket's file.
+	TCP bool
+	// Settings are PostgreSQL's, such as "shared_buffers=1GB".
+	Settings []string
 	// Log hears of a download, of leftovers ended and of a server that dies by
 	// itself. It may be nil.
 	Log *zap.Logger
@@ -53,6 +60,9 @@ type Server struct {
 	URL string
 	// What says in one line which server this is and where its data lie.
 	What string
+	// PID is the server's process, whose children belong to it; 0 for the
+	// stand-in.
+	PID int
 	// InProcess says that it is the stand-in inside this process.
 	InProcess bool
 

@@ -19,7 +19,7 @@ const startLimit = time.Minute
 const (
 	pgUser     = "orderflow"
 	pgDatabase = "orderflow"
-	pgPort     = "5432" // only a part of the socket's name
+	socketPort = "5432" // only a part of the socket's name
 )
 
 // PostgreSQL starts a private server with an empty database "orderflow", or
@@ -38,13 +38,16 @@ func PostgreSQL(ctx context.Context, o Options) (_ *Server, err error) {
 		h.release()
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}
+	if o.TCP {
+		c.openToTCP()
+	}
 	p, err := c.start(ctx)
 	if err != nil {
 		c.cleanUp()
 		return nil, fmt.Errorf("start PostgreSQL of %s in %s: %w", c.bin, h.shown, err)
 	}
 	watched := watch(p, func() { c.died(p) })
-	return &Server{URL: c.url(pgDatabase), What: c.what(), stop: func() {
+	return &Server{URL: c.publicURL(), What: c.what(), PID: p.cmd.Process.Pid, stop: func() {
 		watched(func() { c.stop(p) })
 		c.cleanUp()
 	}}, nil
@@ -58,6 +61,9 @@ type cluster struct {
 	version string // of the programs
 	as      account
 	socket  string // the socket's directory
+	port    string // of the socket's name; a real one with TCP
+
+	password string // of those who come by TCP
 }
 
 func (c *cluster) data() string { return c.path("data") }
@@ -98,7 +104,7 @@ func (c *cluster) initialise(ctx context.Context) error {
 	if err := os.RemoveAll(made); err != nil {
 		return fmt.Errorf("remove a half-made database: %w", err)
 	}
-	args := []string{"-D", made, "-U", pgUser, "-E", "UTF8", "--no-locale", "--auth=trust"}
+	args := []string{"-D", made, "-U", pgUser, "-E", "UTF8", "--no-locale", "--auth-local=trust", "--auth-host=scram-sha-256"}
 	if !c.Durable {
 		args = append(args, "--no-sync")
 	}
@@ -135,12 +141,13 @@ func (c *cluster) serve() (*process, error) {
 
 func (c *cluster) settings() []string {
 	settings := []string{
-		"listen_addresses=", "port=" + pgPort, "unix_socket_directories=" + c.socket,
+		"listen_addresses=" + c.listens(), "port=" + c.port, "unix_socket_directories=" + c.socket,
 		"max_connections=200", "shared_buffers=128MB", "log_checkpoints=off", "logging_collector=off",
 	}
 	if !c.Durable {
 		settings = append(settings, "fsync=off", "synchronous_commit=off", "full_page_writes=off")
 	}
+	settings = append(settings, c.Settings...)
 	args := []string{"-D", c.data()}
 	for _, s := range settings {
 		args = append(args, "-c", s)
@@ -153,7 +160,7 @@ func (c *cluster) ready(ctx context.Context, p *process) error {
 	for {
 		conn, err := pgx.Connect(ctx, c.url("postgres"))
 		if err == nil {
-			return errors.Join(ensureDatabase(ctx, conn), conn.Close(ctx))
+			return errors.Join(ensureDatabase(ctx, conn), c.ensurePassword(ctx, conn), conn.Close(ctx))
 		}
 		select {
 		case <-p.done:

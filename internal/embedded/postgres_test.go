@@ -190,3 +190,18 @@ func TestPostgreSQLInALongPath(t *testing.T) {
 	s.Stop()
 	require.NoDirExists(t, socket)
 }
+
+func TestPostgreSQLOverTCPAsksForThePassword(t *testing.T) {
+	t.Parallel()
+	s := startPostgres(t, Options{Durable: true, TCP: true, Settings: []string{"shared_buffers=64MB"}})
+	require.Equal(t, "on on on", ask(t, s.URL, safety))
+	require.Equal(t, "64MB", ask(t, s.URL, "SHOW shared_buffers"))
+	require.Equal(t, "127.0.0.1", ask(t, s.URL, "SHOW listen_addresses"))
+	require.NoError(t, syscall.Kill(s.PID, 0), "it tells its process")
+
+	stranger, err := pgx.ParseConfig(s.URL)
+	require.NoError(t, err)
+	stranger.Password = ""
+	_, err = pgx.ConnectConfig(t.Context(), stranger)
+	require.Error(t, err, "other accounts of this machine stay out")
+}

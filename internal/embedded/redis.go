@@ -16,9 +16,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// Redis starts a private redis-server or valkey-server that keeps nothing, or
-// a stand-in inside this process where neither is installed. ctx bounds the
-// start alone.
+// Redis starts a private redis-server or valkey-server, which keeps nothing
+// unless it is to be durable, or a stand-in inside this process where neither is
+// installed. ctx bounds the start alone.
 func Redis(ctx context.Context, o Options) (*Server, error) {
 	o = o.withDefaults()
 	h, err := claim(ctx, o.Dir, "redis")
@@ -84,10 +84,18 @@ port %d
 requirepass %s
 databases 64
 save ""
-appendonly no
+appendonly %s
+appendfsync everysec
 maxmemory-policy noeviction
 daemonize no
-`, r.port, r.password)
+`, r.port, r.password, r.appends())
+}
+
+func (r *privateRedis) appends() string {
+	if r.Durable {
+		return "yes"
+	}
+	return "no"
 }
 
 func (r *privateRedis) url() string {
@@ -156,9 +164,13 @@ func (r *privateRedis) server(p *process, version string) *Server {
 	watched := watch(p, func() {
 		r.Log.Error("Redis ended by itself", zap.Error(p.err), zap.String("log", r.tail("redis")))
 	})
+	keeps := "keeping nothing"
+	if r.Durable {
+		keeps = "data in " + r.shown
+	}
 	return &Server{
-		URL:  r.url(),
-		What: fmt.Sprintf("Redis %s of %s on port %d, keeping nothing", version, r.program, r.port),
+		URL: r.url(), PID: p.cmd.Process.Pid,
+		What: fmt.Sprintf("Redis %s of %s on port %d, %s", version, r.program, r.port, keeps),
 		stop: func() {
 			watched(func() { stopRedis(p) })
 			_ = os.Remove(r.path(pidFile))

@@ -52,6 +52,21 @@ func TestRedis(t *testing.T) {
 	goleak.VerifyNone(t, leaks)
 }
 
+func TestRedisThatKeepsWhatItWasTold(t *testing.T) {
+	t.Parallel()
+	s, err := Redis(t.Context(), Options{Durable: true})
+	require.NoError(t, err)
+	defer s.Stop()
+	if s.InProcess {
+		t.Skip("the stand-in keeps nothing")
+	}
+	require.NotZero(t, s.PID)
+	config, err := connect(t, s.URL).ConfigGet(t.Context(), "append*").Result()
+	require.NoError(t, err)
+	require.Equal(t, "yes", config["appendonly"])
+	require.Equal(t, "everysec", config["appendfsync"])
+}
+
 func TestRedisStandIn(t *testing.T) {
 	leaks := goleak.IgnoreCurrent()
 	s, err := Redis(t.Context(), Options{find: nothing})

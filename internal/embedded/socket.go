@@ -8,8 +8,9 @@ import (
 )
 
 // longestSocket is what fits into a socket's address: 104 bytes on macOS, 108
-// on Linux, both with a closing zero.
-const longestSocket = 103
+// on Linux, both with a closing zero, and a port may have a digit more than
+// socketPort.
+const longestSocket = 102
 
 // plain paths need no quoting, neither in a setting nor in a URL.
 var plain = regexp.MustCompile(`^[A-Za-z0-9/._-]+$`)
@@ -36,10 +37,10 @@ func (c *cluster) makeSocketDir() error {
 	return nil
 }
 
-func socketIn(dir string) string { return filepath.Join(dir, ".s.PGSQL."+pgPort) }
+func socketIn(dir string) string { return filepath.Join(dir, ".s.PGSQL."+socketPort) }
 
 func fits(dir string) bool { return len(socketIn(dir)) <= longestSocket && plain.MatchString(dir) }
 
 func (c *cluster) url(database string) string {
-	return fmt.Sprintf("postgres://%s@/%s?host=%s&port=%s", pgUser, database, c.socket, pgPort)
+	return fmt.Sprintf("postgres://%s@/%s?host=%s&port=%s", pgUser, database, c.socket, c.port)
 }

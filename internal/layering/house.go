@@ -11,7 +11,7 @@ func outside() []fence {
 		// Rows are not orders: bun and the driver stay in the store.
 		{"github.com/uptrace/bun", "db db/dbtest"},
 		{"github.com/pressly/goose/v3", "db"},
-		{"github.com/jackc/pgx/v5", "db db/dbtest internal/embedded internal/app internal/cli"},
+		{"github.com/jackc/pgx/v5", "db db/dbtest internal/embedded internal/app internal/bench internal/cli"},
 		// The queue is a detail of those who fill it, empty it and watch it.
 		{"github.com/hibiken/asynq", "producer/relay workers monitor internal/app internal/cli"},
 		{"github.com/hibiken/asynqmon", "monitor"},
@@ -50,6 +50,7 @@ func house() law {
 				{"db/migrations", ""},
 				{"producer/api", ""}, // upstream apps import it: nothing of ours comes with it
 				{"internal/embedded", ""},
+				{"internal/pace", ""},
 				{"internal/layering", ""},
 			},
 			{ // what an order is
@@ -90,14 +91,15 @@ func house() law {
 			{ // those who live next door: they come through the door like everybody
 				{"internal/faults", core},
 				{"internal/demo", core + " producer/api payment/simulator"},
-				{"internal/loadgen", core + " producer/api payment/simulator"},
+				{"internal/loadgen", core + " producer/api payment/simulator internal/pace"},
+				{"internal/bench", core + " db producer/api payment/sandbox payment/simulator internal/access internal/embedded internal/pace"},
 			},
 			{ // where all are introduced to each other
 				{"internal/app", core + " config db producer producer/api producer/relay workers monitor payment/sandbox payment/stripe payment/alipay payment/wechatpay payment/simulator " +
 					"internal/access internal/once internal/embedded internal/alert internal/faults internal/demo internal/loadgen"},
 			},
 			{ // commands
-				{"internal/cli", core + " config db producer producer/api internal/access internal/app internal/demo internal/embedded internal/loadgen"},
+				{"internal/cli", core + " config db producer producer/api internal/access internal/app internal/bench internal/demo internal/embedded internal/loadgen"},
 			},
 			{
 				{root, "internal/cli"},

@@ -128,7 +128,7 @@ func read(tree fs.FS) (all []source, err error) {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && skipped(name):
+		case d.IsDir() && (skipped(name) || another(tree, name)):
 			return fs.SkipDir
 		case d.IsDir() || path.Ext(name) != ".go":
 			return nil
@@ -149,6 +149,12 @@ func read(tree fs.FS) (all []source, err error) {
 		return nil
 	})
 	return all, err
+}
+
+// another says whether a folder begins another module.
+func another(tree fs.FS, folder string) bool {
+	_, err := fs.Stat(tree, path.Join(folder, "go.mod"))
+	return folder != root && err == nil
 }
 
 // skipped folders hold nothing that is built with the module.

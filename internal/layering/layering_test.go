@@ -48,7 +48,7 @@ func TestNoCodeMayImportWhatIsForTests(t *testing.T) {
 		for _, f := range []string{"db/dbtest", "payment/paymenttest"} {
 			require.NotContains(t, strings.Fields(r.imports), f, r.folder)
 		}
-		if !slices.Contains([]string{"db/dbtest", "internal/app", "internal/cli"}, r.folder) {
+		if !slices.Contains([]string{"db/dbtest", "internal/app", "internal/bench", "internal/cli"}, r.folder) {
 			require.NotContains(t, strings.Fields(r.imports), "internal/embedded", r.folder)
 		}
 	}
@@ -89,6 +89,7 @@ func TestForbiddenImportsAreFound(t *testing.T) {
 		{"order/x.go", "ours/util", "there is no such folder"},
 		{"order/testdata/x.go", "ours/db", ""},
 		{".cache/x.go", "ours/db", ""},
+		{"internal/bench/x.go", "ours/internal/app", "internal/bench may import only"},
 	} {
 		t.Run(tc.file+" imports "+tc.imports, func(t *testing.T) {
 			t.Parallel()

@@ -26,6 +26,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/orderflow/orderflow/internal/pace"
 	"github.com/orderflow/orderflow/producer/api"
 )
 
@@ -148,7 +149,7 @@ func (t *Traffic) Stop() {
 // flow lets buyers in at the rate.
 func (t *Traffic) flow() {
 	d := newDeck(t.o.Seed)
-	pace(t.open, t.o.Rate, func() { t.letIn(d) }, t.counts.skip)
+	pace.At(t.open, t.o.Rate, func() { t.letIn(d) }, t.counts.skip)
 }
 
 // letIn begins an order, or skips it when there is no room. A skipped order

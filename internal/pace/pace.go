@@ -1,4 +1,6 @@
-package loadgen
+// Package pace makes things happen at a rate, whatever else happens: the open
+// loop of those who make load.
+package pace
 
 import (
 	"context"
@@ -9,11 +11,11 @@ import (
 // a machine has slept, nobody wants its night's orders at once.
 const maxBehind = time.Second
 
-// pace calls release rate times a second until ctx ends, the first time at once.
+// At calls release rate times a second until ctx ends, the first time at once.
 // The n-th call is due n/rate after the start whatever happened before it, so
 // the rate holds though timers are coarse: a late wake-up makes all the calls
 // that have come due. missed is told how many were given up.
-func pace(ctx context.Context, rate float64, release func(), missed func(int64)) {
+func At(ctx context.Context, rate float64, release func(), missed func(int64)) {
 	start, n := time.Now(), 0
 	due := func() time.Time { return start.Add(time.Duration(float64(n) / rate * float64(time.Second))) }
 	timer := time.NewTimer(0)

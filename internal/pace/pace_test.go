@@ -1,4 +1,4 @@
-package loadgen
+package pace
 
 import (
 	"context"
@@ -10,13 +10,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// paced runs pace for a while of the bubble's time. slow is what the n-th
+// paced runs At for a while of the bubble's time. slow is what the n-th
 // release does besides.
 func paced(rate float64, for_ time.Duration, slow func(n int)) (at []time.Duration, missed int64) {
 	ctx, cancel := context.WithTimeout(context.Background(), for_)
 	defer cancel()
 	began := time.Now()
-	pace(ctx, rate, func() {
+	At(ctx, rate, func() {
 		at = append(at, time.Since(began))
 		if slow != nil {
 			slow(len(at))
@@ -89,7 +89,7 @@ func TestPaceStopsInTheMiddleOfABurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		n := 0
-		pace(ctx, 1000, func() {
+		At(ctx, 1000, func() {
 			if n++; n == 10 {
 				<-time.After(500 * time.Millisecond)
 				cancel()
