@@ -11,7 +11,8 @@ import (
 )
 
 func newServe() *cobra.Command {
-	return &cobra.Command{
+	var profiles string
+	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the service, or some of its parts with --role",
 		Long: `Run the service on a PostgreSQL and a Redis of yours (DATABASE_URL, REDIS_URL).
@@ -29,6 +30,11 @@ run "orderflow migrate up" first.`,
 			if err != nil {
 				return err
 			}
+			stop, err := serveProfiles(c.Context(), profiles)
+			if err != nil {
+				return err
+			}
+			defer stop()
 			a, err := app.Start(c.Context(), cfg, log, app.Extras{})
 			if err != nil {
 				return err
@@ -40,4 +46,7 @@ run "orderflow migrate up" first.`,
 			return err
 		},
 	}
+	c.Flags().StringVar(&profiles, "pprof", "", "serve Go's profiles at this address of loopback")
+	_ = c.Flags().MarkHidden("pprof") // for `orderflow bench --profile`; it has no guard
+	return c
 }

@@ -1,0 +1,137 @@
+package bench
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/orderflow/orderflow/internal/pace"
+)
+
+const (
+	// noticeTime is how long a buyer waits for the merchant to hear of a payment.
+	noticeTime = time.Minute
+	// afterError is how long a buyer waits when something went wrong: a service
+	// that is down is not asked as fast as the loop can.
+	afterError = 50 * time.Millisecond
+	// mostInHand bounds the lives under way in the open loop. What is due beyond
+	// is counted as missed.
+	mostInHand = 20_000
+)
+
+// buyers make the load.
+type buyers struct {
+	system system
+	site   site
+	load   Load
+	book   *book
+	n      atomic.Int64 // orders asked for
+	wires  sync.Pool    // of the open loop
+}
+
+// run makes load until ctx ends, and returns when every life that was begun is
+// through or given up.
+func (b *buyers) run(ctx context.Context) {
+	var running sync.WaitGroup
+	defer running.Wait()
+	if b.load.Rate > 0 {
+		b.open(ctx, &running)
+		return
+	}
+	for range b.load.Clients {
+		running.Go(func() { b.client(ctx) })
+	}
+}
+
+// client is one buyer of the closed loop.
+func (b *buyers) client(ctx context.Context) {
+	w := newWire(b.site.addr)
+	defer w.close()
+	for ctx.Err() == nil {
+		if !b.live(ctx, w, time.Now()) {
+			pause(ctx, afterError)
+		}
+	}
+}
+
+// open begins lives at the rate. A life's time counts from when it was due: a
+// slow service must not slow down who measures it.
+func (b *buyers) open(ctx context.Context, running *sync.WaitGroup) {
+	places := make(chan struct{}, mostInHand)
+	begin := func() {
+		due := time.Now()
+		select {
+		case places <- struct{}{}:
+		default:
+			b.book.miss(1)
+			return
+		}
+		running.Go(func() {
+			defer func() { <-places }()
+			w, _ := b.wires.Get().(*wire)
+			if w == nil {
+				w = newWire(b.site.addr)
+			}
+			b.live(ctx, w, due)
+			b.wires.Put(w)
+		})
+	}
+	pace.At(ctx, b.load.Rate, begin, b.book.miss)
+}
+
+// live takes an order through its life and says whether nothing went wrong. A
+// life that was begun is brought to its end when ctx ends.
+func (b *buyers) live(ctx context.Context, w *wire, due time.Time) bool {
+	ctx = context.WithoutCancel(ctx)
+	n := b.n.Add(1)
+	l := &life{unpaid: unpaid(n, b.load.Unpaid), due: due}
+	status, answer, err := w.post(ctx, b.system.order(n, l.unpaid, b.site))
+	if err == nil && status == http.StatusCreated {
+		l.receipt, err = b.system.made(answer)
+	}
+	if err != nil || status != http.StatusCreated {
+		b.book.fail("order", status, err != nil || status >= http.StatusInternalServerError)
+		return false
+	}
+	l.made = time.Now()
+	b.book.keep(l)
+	return l.unpaid || b.pay(ctx, w, l)
+}
+
+// pay is the channel's callback, and waits until the merchant knows.
+func (b *buyers) pay(ctx context.Context, w *wire, l *life) bool {
+	c := b.system.callback(l.receipt)
+	b.book.call(l, time.Now())
+	status, _, err := w.post(ctx, c)
+	if err != nil || status != http.StatusOK {
+		b.book.fail("callback", status, true)
+		return false
+	}
+	b.book.acknowledge(l, time.Now())
+	limit := time.NewTimer(noticeTime)
+	defer limit.Stop()
+	select {
+	case <-l.arrived:
+		return true
+	case <-limit.C:
+		b.book.fail("notice", 0, true)
+		return false
+	}
+}
+
+// unpaid spreads the share evenly: of 0.25, every fourth order.
+func unpaid(n int64, share float64) bool {
+	return int64(float64(n)*share) != int64(float64(n-1)*share)
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}

@@ -1,0 +1,178 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+)
+
+// MerchantSecret is the variable that hands the merchant's process its secret: a
+// command line could be read by all.
+const MerchantSecret = "ORDERFLOW_BENCH_SECRET" //nolint:gosec // the variable's name
+
+// Merchant is the merchant's process: it takes notices at a free port of
+// loopback, verifies them, answers 200, and reports each on out, one a line:
+//
+//	listening <address>                 once, first
+//	told <order> <notice> <unix nanoseconds of its arrival>
+//	refused <why>
+type Merchant struct {
+	Reader string // how it reads notices, by name in readers
+	Secret string
+	Think  time.Duration // before it answers
+}
+
+// reader verifies a notice and says which order it is about, and its id.
+type reader func(h http.Header, body []byte) (order, notice string, err error)
+
+// readers are made with the secret that both sides share.
+var readers = map[string]func(secret string) (reader, error){
+	"webhooks": standardReader,
+	"hmac":     hmacReader,
+}
+
+// standardReader reads what Orderflow sends.
+func standardReader(secret string) (reader, error) {
+	verifier, err := standardwebhooks.NewWebhook(secret)
+	if err != nil {
+		return nil, err
+	}
+	return func(h http.Header, body []byte) (string, string, error) {
+		if err := verifier.Verify(body, h); err != nil {
+			return "", "", err
+		}
+		var n struct {
+			Type string `json:"type"`
+			Data struct {
+				Order struct {
+					ID string `json:"id"`
+				} `json:"order"`
+			} `json:"data"`
+		}
+		if err := json.Unmarshal(body, &n); err != nil {
+			return "", "", err
+		}
+		if n.Type != "order.paid" {
+			return "", "", fmt.Errorf("it is of type %q, and nothing but payments happens here", n.Type)
+		}
+		return n.Data.Order.ID, h.Get(standardwebhooks.HeaderWebhookID), nil
+	}, nil
+}
+
+// hmacReader reads what the baselines send. Their notices have no ids of their
+// own: the order's number stands for it.
+func hmacReader(secret string) (reader, error) {
+	return func(h http.Header, body []byte) (string, string, error) {
+		if !hmac.Equal([]byte(hexMAC(secret, body)), []byte(h.Get(baselineSignature))) {
+			return "", "", errors.New("wrong signature")
+		}
+		var n struct {
+			OrderID int64 `json:"order_id"`
+		}
+		if err := json.Unmarshal(body, &n); err != nil {
+			return "", "", err
+		}
+		order := strconv.FormatInt(n.OrderID, 10)
+		return order, order, nil
+	}, nil
+}
+
+func hexMAC(secret string, body []byte) string {
+	m := hmac.New(sha256.New, []byte(secret))
+	m.Write(body)
+	return hex.EncodeToString(m.Sum(nil))
+}
+
+// Run takes notices until ctx ends.
+func (m Merchant) Run(ctx context.Context, out io.Writer) error {
+	make, ok := readers[m.Reader]
+	if !ok {
+		return fmt.Errorf("merchant: there is no reader %q", m.Reader)
+	}
+	read, err := make(m.Secret)
+	if err != nil {
+		return fmt.Errorf("merchant: %w", err)
+	}
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("merchant: %w", err)
+	}
+	r := newReports(out)
+	r.say("listening " + ln.Addr().String())
+	server := &http.Server{Handler: m.handler(read, r), ReadHeaderTimeout: 10 * time.Second}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("merchant: %w", err)
+	}
+	return r.close()
+}
+
+// maxNotice bounds what is read of a notice.
+const maxNotice = 256 << 10
+
+func (m Merchant) handler(read reader, r *reports) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		arrived := time.Now()
+		body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxNotice))
+		var order, notice string
+		if err == nil {
+			order, notice, err = read(req.Header, body)
+		}
+		if err != nil {
+			r.say("refused " + strings.ReplaceAll(err.Error(), "\n", " "))
+			http.Error(w, err.Error(), http.StatusUnauthorized)
+			return
+		}
+		pause(req.Context(), m.Think)
+		_, _ = io.WriteString(w, "success")
+		r.say(fmt.Sprintf("told %s %s %d", order, notice, arrived.UnixNano()))
+	})
+}
+
+// reports are lines for whoever started the process. They leave as soon as
+// nothing more is to be said at this moment, so that one is prompt and a
+// thousand are one write.
+type reports struct {
+	lines chan string
+	done  chan error
+}
+
+func newReports(out io.Writer) *reports {
+	r := &reports{lines: make(chan string, 4096), done: make(chan error, 1)}
+	go func() { r.done <- r.write(bufio.NewWriterSize(out, 64<<10)) }()
+	return r
+}
+
+func (r *reports) say(line string) { r.lines <- line }
+
+// write goes on after an error, so that nobody who says something waits.
+func (r *reports) write(out *bufio.Writer) (err error) {
+	for line := range r.lines {
+		_, _ = out.WriteString(line + "\n") // Flush tells
+		if len(r.lines) == 0 {
+			err = errors.Join(err, out.Flush())
+		}
+	}
+	return errors.Join(err, out.Flush())
+}
+
+// close is for when nobody says anything any more.
+func (r *reports) close() error {
+	close(r.lines)
+	return <-r.done
+}
