@@ -19,10 +19,12 @@ type Behaviour string
 const (
 	Deliver    Behaviour = "deliver"    // accept, then deliver with a proof; called off, stop it
 	Fail       Behaviour = "fail"       // say that it cannot be delivered: the buyer is refunded
+	Break      Behaviour = "break"      // accept, and then fail
 	Accept     Behaviour = "accept"     // accept, and leave it there; called off, stop it
 	Late       Behaviour = "late"       // wait to be reminded, then deliver; called off, stop it
 	Deny       Behaviour = "deny"       // accept; called off, prove that it was delivered already
 	Contradict Behaviour = "contradict" // accept; called off, stop it, and then say that it was delivered: a conflict
+	Protest    Behaviour = "protest"    // the same, but say so only when the money is back with the buyer
 	Silent     Behaviour = "silent"     // accept; called off, do not answer: the money goes back at revoke_by
 	Ignore     Behaviour = "ignore"     // do nothing, whatever comes: the deadlines run
 )
@@ -41,17 +43,17 @@ func Usual(o Order) Behaviour {
 // chosen is the order's own wish, else what behave says.
 func chosen(o Order, behave func(Order) Behaviour) Behaviour {
 	switch b := Behaviour(o.Metadata["demo"]); b {
-	case Deliver, Fail, Accept, Late, Deny, Contradict, Silent, Ignore:
+	case Deliver, Fail, Break, Accept, Late, Deny, Contradict, Protest, Silent, Ignore:
 		return b
 	}
 	return behave(o)
 }
 
-// asksForReports says whether notices of a type want something of the merchant;
-// the others only tell.
-func asksForReports(noticeType string) bool {
+// actsOn says whether the merchant may have something to report after a notice
+// of a type.
+func actsOn(noticeType string) bool {
 	switch noticeType {
-	case merchant.OrderPaid, merchant.DeliveryOverdue, merchant.RevokeRequested:
+	case merchant.OrderPaid, merchant.DeliveryOverdue, merchant.RevokeRequested, merchant.RefundSucceeded:
 		return true
 	}
 	return false
@@ -66,6 +68,10 @@ func (b Behaviour) reports(noticeType string, o Order) []report {
 		return b.whenOverdue(o)
 	case merchant.RevokeRequested:
 		return b.whenCalledOff(o)
+	case merchant.RefundSucceeded:
+		if b == Protest {
+			return []report{delivered(o)}
+		}
 	}
 	return nil
 }
@@ -74,10 +80,12 @@ func (b Behaviour) whenPaid(o Order) []report {
 	switch b {
 	case Deliver:
 		return []report{accepted(), delivered(o)}
-	case Accept, Deny, Contradict, Silent:
+	case Accept, Deny, Contradict, Protest, Silent:
 		return []report{accepted()}
 	case Fail:
 		return []report{failed()}
+	case Break:
+		return []report{accepted(), failed()}
 	case Late, Ignore:
 	}
 	return nil
@@ -88,16 +96,16 @@ func (b Behaviour) whenOverdue(o Order) []report {
 	switch b {
 	case Deliver, Late:
 		return []report{delivered(o)}
-	case Fail:
+	case Fail, Break:
 		return []report{failed()}
-	case Accept, Deny, Contradict, Silent, Ignore:
+	case Accept, Deny, Contradict, Protest, Silent, Ignore:
 	}
 	return nil
 }
 
 func (b Behaviour) whenCalledOff(o Order) []report {
 	switch b {
-	case Deliver, Fail, Accept, Late:
+	case Deliver, Fail, Break, Accept, Late, Protest:
 		return []report{revoked()}
 	case Deny:
 		return []report{delivered(o)}

@@ -238,7 +238,7 @@ func (m *Merchant) take(id string, n notice) bool {
 		m.stats.Duplicates++
 		return true
 	}
-	if m.courier != nil && asksForReports(n.Type) && !m.courier.offer(errand{n.Type, n.Data.Order}) {
+	if m.courier != nil && actsOn(n.Type) && !m.courier.offer(errand{n.Type, n.Data.Order}) {
 		m.stats.Busy++
 		return false
 	}

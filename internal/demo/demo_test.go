@@ -207,6 +207,7 @@ func TestAutoDeliver(t *testing.T) {
 	}{
 		{"delivers", "deliver", nil, Stats{Notices: 1, Paid: 1, Accepted: 1, Delivered: 1}, []string{"accepted proof=false reason=false", "delivered proof=true reason=false"}},
 		{"only accepts", "accept", nil, Stats{Notices: 1, Paid: 1, Accepted: 1}, []string{"accepted proof=false reason=false"}},
+		{"accepts, and then fails", "break", nil, Stats{Notices: 1, Paid: 1, Accepted: 1, Failed: 1}, []string{"accepted proof=false reason=false", "failed proof=false reason=true"}},
 		{"fails", "fail", nil, Stats{Notices: 1, Paid: 1, Failed: 1}, []string{"failed proof=false reason=true"}},
 		{"does what it usually does", "", nil, Stats{Notices: 1, Paid: 1, Failed: 1}, []string{"failed proof=false reason=true"}},
 		{"does what it usually does with a wish it does not know", "sing", nil, Stats{Notices: 1, Paid: 1, Failed: 1}, []string{"failed proof=false reason=true"}},
@@ -250,25 +251,30 @@ func TestEachNoticeIsActedUponByItsType(t *testing.T) {
 	}{
 		{"deliver", calledOff, Stats{Revoked: 1}, []string{revokes}},
 		{"fail", calledOff, Stats{Revoked: 1}, []string{revokes}},
+		{"break", calledOff, Stats{Revoked: 1}, []string{revokes}},
 		{"accept", calledOff, Stats{Revoked: 1}, []string{revokes}},
 		{"late", calledOff, Stats{Revoked: 1}, []string{revokes}},
 		{"deny", calledOff, Stats{Delivered: 1}, []string{delivers}},
 		{"contradict", calledOff, Stats{Revoked: 1, Delivered: 1}, []string{revokes, delivers}},
+		{"protest", calledOff, Stats{Revoked: 1}, []string{revokes}},
 		{"silent", calledOff, Stats{}, nil},
 		{"ignore", calledOff, Stats{}, nil},
 
 		{"deliver", reminded, Stats{Delivered: 1}, []string{delivers}},
 		{"late", reminded, Stats{Delivered: 1}, []string{delivers}},
 		{"fail", reminded, Stats{Failed: 1}, []string{fails}},
+		{"break", reminded, Stats{Failed: 1}, []string{fails}},
 		{"accept", reminded, Stats{}, nil},
 		{"deny", reminded, Stats{}, nil},
 		{"contradict", reminded, Stats{}, nil},
+		{"protest", reminded, Stats{}, nil},
 		{"silent", reminded, Stats{}, nil},
 		{"ignore", reminded, Stats{}, nil},
 
 		{"late", order.Event{Type: order.EventPaid}, Stats{}, nil},
 		{"deny", order.Event{Type: order.EventPaid}, Stats{Accepted: 1}, []string{accepts}},
 		{"contradict", order.Event{Type: order.EventPaid}, Stats{Accepted: 1}, []string{accepts}},
+		{"protest", order.Event{Type: order.EventPaid}, Stats{Accepted: 1}, []string{accepts}},
 		{"silent", order.Event{Type: order.EventPaid}, Stats{Accepted: 1}, []string{accepts}},
 	} {
 		t.Run(c.wish+" of "+string(c.told.Type), func(t *testing.T) {
@@ -305,6 +311,14 @@ func (s *Stats) countByEvent(e order.Event) {
 	}
 }
 
+// told sends a notice of a type whose body says no more than its order.
+func (s *shop) told(t *testing.T, noticeType string, o *order.Order) {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"type": noticeType, "data": map[string]any{"order": Order{o.ID.String(), o.Metadata}}})
+	require.NoError(t, err)
+	require.True(t, s.notifier.Send(t.Context(), s.endpoint, merchant.Notice{ID: noticeType, Type: noticeType, Body: body}).OK)
+}
+
 // A refund tells of an order, and so may what is not known yet; neither is a
 // reason to deliver it.
 func TestWhatOnlyTellsIsCountedAndLeftAlone(t *testing.T) {
@@ -312,19 +326,26 @@ func TestWhatOnlyTellsIsCountedAndLeftAlone(t *testing.T) {
 	url, calls := api(t)
 	s := open(t, Options{API: url, Key: "key", AutoDeliver: true, Workers: 1})
 	s.Start()
-	o := ordered(t, "deliver")
-	for i, noticeType := range []string{merchant.RefundSucceeded, "order.sung"} {
-		body := fmt.Sprintf(`{"type":%q,"data":{"order":{"id":%q,"metadata":{"demo":"deliver"}}}}`, noticeType, o.ID)
-		n := merchant.Notice{ID: strconv.Itoa(i), Type: noticeType, Body: []byte(body)}
-		require.True(t, s.notifier.Send(t.Context(), s.endpoint, n).OK)
-	}
+	o, last := ordered(t, "deliver"), ordered(t, "accept")
+	s.told(t, merchant.RefundSucceeded, o)
+	s.told(t, "order.sung", o)
 	require.NoError(t, s.Wait(t.Context(), o.ID.String()))
-	last := ordered(t, "accept")
 	require.True(t, s.tell(t, "n3", last).OK)
 	require.Contains(t, <-calls, last.ID.String())
 	require.NoError(t, s.Until(t.Context(), func(now Stats) bool {
 		return now == Stats{Notices: 3, Refunded: 1, Unknown: 1, Paid: 1, Accepted: 1}
 	}))
+}
+
+func TestAProtestComesWhenTheMoneyIsBack(t *testing.T) {
+	t.Parallel()
+	url, calls := api(t)
+	s := open(t, Options{API: url, Key: "key", AutoDeliver: true})
+	s.Start()
+	o := ordered(t, "protest")
+	s.told(t, merchant.RefundSucceeded, o)
+	require.Equal(t, o.ID.String()+" delivered proof=true reason=false", <-calls)
+	require.NoError(t, s.Until(t.Context(), func(now Stats) bool { return now == Stats{Notices: 1, Refunded: 1, Delivered: 1} }))
 }
 
 // An order has several notices; each is taken once, whatever came before.

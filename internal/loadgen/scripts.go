@@ -32,7 +32,7 @@ func sorts() []sort { return []sort{sold, unpaid, calledOff, amiss, refunded, by
 func scripts() []script {
 	return []script{
 		{"confirmed", 25, sold, "confirmed", confirmed, "completed when the buyer confirms"},
-		{"delivered", 14, sold, "paid", pays("deliver", ""), "delivered; completed after the time to complain"},
+		{"delivered", 13, sold, "paid", pays("deliver", ""), "delivered; completed after the time to complain"},
 		{"accepted", 2, sold, "paid", pays("accept", ""), "delivering, and late after two days"},
 		{"callback duplicated", 2, sold, "paid", pays("deliver", "fault=duplicate"), "delivered once"},
 		{"callback dropped", 2, sold, "paid", pays("deliver", "fault=drop"), "delivered, found by asking the channel"},
@@ -57,7 +57,7 @@ func scripts() []script {
 		{"wrong amount", 1, amiss, "the wrong amount", pays("deliver", "fault=wrong_amount"), "held for an operator; the money refunded when nobody accepts it, the order closed by time"},
 
 		{"undeliverable", 4, refunded, "undeliverable", pays("fail", ""), "refunded"},
-		{"refund slow", 1, refunded, "undeliverable", pays("fail", "fault=refund_slow&delay=20s"), "refunding for a while, then refunded"},
+		{"refund slow", 1, refunded, "undeliverable", pays("break", "fault=refund_slow&delay=20s"), "refunding for a while, then refunded"},
 		{"refund replaced", 1, refunded, "closed and replaced", pays("fail", "fault=refund_failed&times=1"), "refunded, by the second refund"},
 		{"balance short", 1, refunded, "short of balance", pays("fail", "fault=balance_short&times=2"), "refunding until the balance is there, then refunded"},
 		{"refunded in part", 2, refunded, "in part", refundsPart, "delivered, a part refunded"},
@@ -70,7 +70,8 @@ func scripts() []script {
 		{"refund paid out", 1, byHand, "paid out", paysOut, "refunded, past the channel"},
 		{"wrong amount accepted", 1, byHand, "accepted", accepts, "delivered, as an operator accepted the amount"},
 		{"conflict", 1, byHand, "conflicts left to them", callsOff("contradict", "delivering"), "held for an operator: delivered, and the money on its way back"},
-		{"conflict decided", 1, byHand, "conflicts decided", decides, "delivered, or refunded when the channel was asked already"},
+		{"conflict decided", 1, byHand, "conflicts decided", decides("contradict"), "delivered, or refunded when the channel was asked already"},
+		{"conflict too late", 1, byHand, "conflicts decided", decides("protest"), "refunded, and the merchant's claim noted"},
 	}
 }
 

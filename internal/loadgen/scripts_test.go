@@ -46,7 +46,7 @@ func TestEachScriptDoesWhatItsNameSays(t *testing.T) {
 		"never delivered, stopped": "order accept of slow · pay 1",
 
 		"undeliverable":           "order fail · pay 1",
-		"refund slow":             "order fail · pay 1 refund_slow",
+		"refund slow":             "order break · pay 1 refund_slow",
 		"refund replaced":         "order fail · pay 1 refund_failed × 1",
 		"balance short":           "order fail · pay 1 balance_short × 2",
 		"paid twice":              "order deliver · open another · pay 1 · pay 2 late",
@@ -63,6 +63,7 @@ func TestEachScriptDoesWhatItsNameSays(t *testing.T) {
 		"wrong amount accepted": "order deliver · pay 1 wrong_amount · look: pending_pay, payment_mismatch · accept payment 1",
 		"conflict":              "order contradict · pay 1 · look: delivering · cancel",
 		"conflict decided":      "order contradict · pay 1 · look: delivering · cancel · look: refunding, delivery_conflict · resolve: delivered",
+		"conflict too late":     "order protest · pay 1 · look: delivering · cancel · look: refunded, delivery_conflict · resolve: delivered · resolve: refunded",
 	}
 	for _, sc := range scripts() {
 		if sc.name == "paid while cancelled" {
@@ -100,17 +101,6 @@ func TestARaceMayEndEitherWay(t *testing.T) {
 			})
 		})
 	}
-}
-
-func TestAConflictIsDecidedForTheRefundThatHasBegun(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := newShop()
-		s.asked = true
-		st := play(t, s, "conflict decided").Stats()
-		require.Equal(t, []string{"resolve: delivered", "resolve: refunded"}, s.told()[len(s.told())-2:])
-		require.Equal(t, map[string]int64{"conflict decided": 1}, st.Ended)
-	})
 }
 
 // Two refunds that want more than there is: one is made. Both, or none, is what

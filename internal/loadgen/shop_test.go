@@ -28,7 +28,6 @@ type shop struct {
 
 	// What goes otherwise than usual.
 	never  bool                                              // no order ever changes by itself
-	asked  bool                                              // the channel is always asked for a refund before anybody else comes
 	before func(w http.ResponseWriter, r *http.Request) bool // true: it has answered
 }
 
@@ -141,6 +140,8 @@ func (s *shop) goOn(o *api.Order) {
 		o.Status = "delivered"
 	case o.Status == "returning" && demo == "contradict":
 		o.Status, o.Hold = "refunding", heldConflict
+	case o.Status == "returning" && demo == "protest":
+		o.Status, o.Hold = "refunded", heldConflict
 	}
 }
 
@@ -213,11 +214,12 @@ func (s *shop) accept(w http.ResponseWriter, r *http.Request, _ map[string]strin
 
 func (s *shop) resolve(w http.ResponseWriter, r *http.Request, said map[string]string) {
 	s.tell("resolve: %s", said["outcome"])
-	if said["outcome"] == "delivered" && s.asked {
+	o := s.orders[r.PathValue("id")]
+	if said["outcome"] == "delivered" && o.Status == "refunded" {
 		refuse(w, http.StatusConflict, api.NotAllowed)
 		return
 	}
-	answer(w, http.StatusOK, s.orders[r.PathValue("id")])
+	answer(w, http.StatusOK, o)
 }
 
 func (s *shop) onRefund(w http.ResponseWriter, r *http.Request, said map[string]string) {
