@@ -167,9 +167,13 @@ func (a *App) openStore() {
 	a.guard = access.NewGuard(a.db, access.Options{Log: a.log.Named("access"), FixedKeys: a.extras.FixedKeys})
 }
 
-func (a *App) terms() tasks.Terms {
-	t := a.cfg.Terms
-	return tasks.Terms{FirstQuery: t.FirstQuery, CompleteAfter: t.CompleteAfter, PollAfterClose: t.PollAfterClose}
+func (a *App) terms() tasks.Terms { return Terms(a.cfg.Terms) }
+
+// Terms are the settings' terms, and the usual ones where there is no setting.
+func Terms(c config.Terms) tasks.Terms {
+	t := tasks.DefaultTerms()
+	t.FirstQuery, t.CompleteAfter, t.PollAfterClose = c.FirstQuery, c.CompleteAfter, c.PollAfterClose
+	return t
 }
 
 func (a *App) openHealth() {

@@ -17,6 +17,7 @@ import (
 //
 //	database          a clean migrated database in DATABASE_URL
 //	exits CODE ARG…   run orderflow and expect this very exit code
+//	given WHAT        an order of 1000 CNY that WHAT happened to: see given_test.go
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -26,7 +27,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("NO_COLOR", "1")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"database": setDatabase, "exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"database": setDatabase, "exits": exits, "given": given},
 	})
 }
 
