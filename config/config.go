@@ -34,6 +34,7 @@ type Config struct {
 	Terms     Terms
 	Sandbox   Sandbox
 	Notify    Notify
+	Alert     Alert
 	Log       Log
 }
 
@@ -86,6 +87,7 @@ type Terms struct {
 	FirstQuery     time.Duration // how long a callback may take before the channel is asked
 	CompleteAfter  time.Duration // how long after its delivery an order is complete
 	PollAfterClose time.Duration // how long after an attempt's expiry the channel is still asked
+	ReturnMismatch time.Duration // how long an operator may take to accept a payment of the wrong sum
 }
 
 // Sandbox is the payment channel without money.
@@ -98,6 +100,21 @@ type Sandbox struct {
 // Notify is how merchants are told.
 type Notify struct {
 	AllowLoopback bool // endpoints on loopback and private addresses: for development only
+}
+
+// Alert is how whoever is on duty is told, besides the log.
+type Alert struct {
+	SMS SMS
+}
+
+// SMS is a provider of SMS that takes a POST. Its URL may hold a key: never log
+// it.
+type SMS struct {
+	URL         string // empty: no SMS is sent
+	To          string // whoever is on duty, as the provider writes it
+	Template    string // the body; see docs/operations.md
+	ContentType string
+	Secret      string // sent as "Authorization: Bearer …"; empty: not sent
 }
 
 // Log is what is logged and how.

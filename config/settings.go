@@ -92,6 +92,10 @@ func settings() []setting {
 			name: "terms.poll_after_close", def: "24h", doc: "how long after a payment's expiry the channel is still asked about it",
 			read: into(func(c *Config) *time.Duration { return &c.Terms.PollAfterClose }, lasting(time.Second, 30*24*time.Hour)),
 		},
+		{
+			name: "terms.return_mismatch", def: "30m", doc: "how long an operator may take to accept a payment of the wrong sum before it goes back",
+			read: into(func(c *Config) *time.Duration { return &c.Terms.ReturnMismatch }, lasting(time.Second, 30*24*time.Hour)),
+		},
 
 		{
 			name: "sandbox.enabled", def: "false", doc: "offer the sandbox channel, which moves no money",
@@ -109,6 +113,27 @@ func settings() []setting {
 		{
 			name: "notify.allow_loopback", def: "false", doc: "let notices go to loopback and private addresses; for development only",
 			read: into(func(c *Config) *bool { return &c.Notify.AllowLoopback }, yesNo),
+		},
+
+		{
+			name: "alert.sms.url", conceals: allButHost, doc: "SMS gateway that alerts are posted to; empty: alerts are in the log only",
+			read: into(func(c *Config) *string { return &c.Alert.SMS.URL }, optional(gatewayURL)),
+		},
+		{
+			name: "alert.sms.to", doc: "who is on duty, as the SMS gateway writes it",
+			read: into(func(c *Config) *string { return &c.Alert.SMS.To }, text),
+		},
+		{
+			name: "alert.sms.template", def: `{"to":{{json .To}},"text":{{json .Text}}}`, doc: "body of the POST, of .Text .To .Name .Order .At and .ID; it is shown, so keep keys out of it",
+			read: into(func(c *Config) *string { return &c.Alert.SMS.Template }, text),
+		},
+		{
+			name: "alert.sms.content_type", def: "application/json", doc: "content type of the POST",
+			read: into(func(c *Config) *string { return &c.Alert.SMS.ContentType }, text),
+		},
+		{
+			name: "alert.sms.secret", conceals: everything, doc: "sent to the SMS gateway as Authorization: Bearer; empty: not sent",
+			read: into(func(c *Config) *string { return &c.Alert.SMS.Secret }, text),
 		},
 
 		{

@@ -11,8 +11,8 @@ import (
 
 // Finding is one thing in the database that cannot be right.
 type Finding struct {
-	Check string // which rule it breaks
-	What  string // the row, in words
+	Check string `json:"check"` // which rule it breaks
+	What  string `json:"what"`  // the row, in words
 }
 
 func (f Finding) String() string { return f.Check + ": " + f.What }
@@ -25,25 +25,31 @@ var audit = []struct{ check, sql string }{
 			SELECT o.merchant_id, m.sku, sum(CASE m.kind WHEN 'hold' THEN m.quantity WHEN 'restock' THEN 0 ELSE -m.quantity END) AS held
 			FROM stock_moves m JOIN orders o ON o.id = m.order_id GROUP BY 1, 2
 		) m USING (merchant_id, sku) WHERE s.held <> coalesce(m.held, 0)`},
+	{"what is on hand was set, less what was consumed, and restocked", `
+		SELECT format('%s/%s has %s on hand; %s was set, %s consumed, %s restocked', merchant_id, sku, coalesce(s.on_hand, 0), coalesce(t.delta, 0), coalesce(m.consumed, 0), coalesce(m.restocked, 0))
+		FROM stock s FULL JOIN (SELECT merchant_id, sku, sum(delta) AS delta FROM stock_sets GROUP BY 1, 2) t USING (merchant_id, sku) FULL JOIN (
+			SELECT o.merchant_id, m.sku, sum(m.quantity) FILTER (WHERE m.kind = 'consume') AS consumed, sum(m.quantity) FILTER (WHERE m.kind = 'restock') AS restocked
+			FROM stock_moves m JOIN orders o ON o.id = m.order_id WHERE m.kind IN ('consume', 'restock') GROUP BY 1, 2
+		) m USING (merchant_id, sku) WHERE coalesce(s.on_hand, 0) <> coalesce(t.delta, 0) - coalesce(m.consumed, 0) + coalesce(m.restocked, 0)`},
 	{"an order's stock is held, released or consumed as its status says", `
 		SELECT format('order %s is %s, its %s of %s', o.id, o.status, array_agg(m.kind ORDER BY m.kind), m.sku)
 		FROM orders o JOIN stock_moves m ON m.order_id = o.id GROUP BY o.id, o.status, m.sku
 		HAVING (o.status IN ('pending_pay', 'closing')) <> (array_agg(m.kind ORDER BY m.kind) = '{hold}')
 			OR (o.status = 'closed') <> (array_agg(m.kind ORDER BY m.kind) = '{hold,release}')`},
-	{"the channels' money is the ledger's", `
-		SELECT format('%s: attempts say %s, the ledger %s', coalesce(a.account, l.account), coalesce(a.amount, 0), coalesce(l.amount, 0)) FROM (
-			SELECT 'channel_receivable:' || a.channel AS account, sum(a.paid_amount)
-				- coalesce(sum((SELECT sum(r.amount) FROM refunds r WHERE r.attempt_id = a.id AND r.status = 'success')), 0) AS amount
-			FROM attempts a WHERE a.status = 'success' GROUP BY 1
-		) a FULL JOIN (
-			SELECT account, sum(amount) AS amount FROM (
-				SELECT debit AS account, amount FROM ledger_postings UNION ALL SELECT credit, -amount FROM ledger_postings
-			) p WHERE account LIKE 'channel_receivable:%' GROUP BY 1
-		) l ON a.account = l.account WHERE coalesce(a.amount, 0) <> coalesce(l.amount, 0)`},
-	{"a paid order is captured once, with its amount", `
-		SELECT format('order %s of %s has captures %s', o.id, o.amount, array_agg(p.amount)) FROM orders o
-		LEFT JOIN ledger_postings p ON p.order_id = o.id AND p.credit LIKE 'merchant_pending:%'
-		GROUP BY o.id HAVING CASE WHEN o.paid_at IS NULL THEN count(p.amount) <> 0 ELSE count(p.amount) <> 1 OR min(p.amount) <> o.amount END`},
+	{"no more goes back than came", `
+		SELECT format('of the %s of attempt %s %s goes back', a.paid_amount, a.id, sum(r.amount)) FROM refunds r JOIN attempts a ON a.id = r.attempt_id
+		WHERE r.status NOT IN ('closed', 'canceled') GROUP BY a.id HAVING sum(r.amount) > a.paid_amount`},
+	{"money that came late or twice goes back", `
+		SELECT format('of the %s of attempt %s, which is %s, %s goes back', a.paid_amount, a.id, a.disposition, coalesce(sum(r.amount), 0)) FROM attempts a
+		LEFT JOIN refunds r ON r.attempt_id = a.id AND r.status NOT IN ('closed', 'canceled')
+		WHERE a.disposition IN ('late', 'duplicate') GROUP BY a.id HAVING coalesce(sum(r.amount), 0) <> a.paid_amount`},
+	{"a delivery is stopped before its money goes back", `
+		SELECT format('order %s is %s and refund %s of it is %s', o.id, o.status, r.id, r.status) FROM orders o
+		JOIN attempts a ON substring(a.id::text FOR 34) = substring(o.id::text FOR 34) AND a.disposition = 'applied'
+		JOIN refunds r ON r.attempt_id = a.id WHERE o.status IN ('paid', 'delivering', 'returning')`},
+	{"what an operator must look at is held", `
+		SELECT format('order %s has refund %s, which is abnormal, and is not held', o.id, r.id) FROM refunds r
+		JOIN orders o ON substring(o.id::text FOR 34) = substring(r.id::text FOR 34) WHERE r.status = 'abnormal' AND o.hold = ''`},
 	{"at most one payment moves an order", `
 		SELECT format('order of attempt %s has %s applied payments', min(id::text), count(*)) FROM attempts WHERE disposition = 'applied'
 		GROUP BY substring(id::text FOR 34) HAVING count(*) > 1`},
@@ -56,6 +62,8 @@ var audit = []struct{ check, sql string }{
 		SELECT format('order %s owes %s and has no such row', owed.id, owed.kind) FROM (
 			SELECT 'order:close' AS kind, id FROM orders WHERE status = 'pending_pay'
 			UNION ALL SELECT 'order:complete', id FROM orders WHERE status = 'delivered'
+			UNION ALL SELECT 'delivery:deadline', overlay(id::text PLACING '80' FROM 35)::uuid FROM orders WHERE status IN ('paid', 'delivering')
+			UNION ALL SELECT 'delivery:revoke', overlay(id::text PLACING '80' FROM 35)::uuid FROM orders WHERE status = 'returning'
 			UNION ALL SELECT 'payment:query', id FROM attempts WHERE status = 'paying'
 			UNION ALL SELECT 'channel:close', a.id FROM attempts a JOIN orders o ON substring(o.id::text FOR 34) = substring(a.id::text FOR 34)
 				WHERE a.status = 'paying' AND o.status = 'closing'
@@ -71,22 +79,20 @@ var audit = []struct{ check, sql string }{
 		WHERE n.type = 'order.paid' AND o.status = 'paid' AND b.subject IS NULL
 			AND NOT EXISTS (SELECT 1 FROM notice_attempts t WHERE t.notice_id = n.id AND t.ok)`},
 	{"nothing is owed that is done", `
-		SELECT format('order %s is %s and its %s is still owed', o.id, o.status, b.kind) FROM outbox b JOIN orders o ON o.id = b.subject
-		WHERE (b.kind = 'order:close' AND o.status <> 'pending_pay') OR (b.kind = 'order:complete' AND o.status <> 'delivered')`},
+		SELECT format('order %s is %s and its %s is still owed', o.id, o.status, b.kind) FROM outbox b
+		JOIN orders o ON o.id = overlay(b.subject::text PLACING '00' FROM 35)::uuid
+		WHERE (b.kind = 'order:close' AND o.status <> 'pending_pay') OR (b.kind = 'order:complete' AND o.status <> 'delivered')
+			OR (b.kind = 'delivery:deadline' AND o.status NOT IN ('paid', 'delivering')) OR (b.kind = 'delivery:revoke' AND o.status <> 'returning')`},
 }
 
-// Audit checks, in one snapshot of the database, that stock adds up, that money
-// is where the attempts say, that every timeline is whole and that all that
+// Audit checks, in one snapshot of the database, that stock adds up, that the
+// ledger does (CheckLedger), that every timeline is whole and that all that
 // must still happen is owed. It returns what does not hold; a sound database
 // has no findings. It reads every order: on a large database it takes a while.
 func (d *DB) Audit(ctx context.Context) (list []Finding, err error) {
-	err = pgx.BeginTxFunc(ctx, d.reading, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	err = d.snapshot(ctx, func(tx pgx.Tx) error {
 		for _, a := range audit {
-			rows, err := tx.Query(ctx, a.sql+" LIMIT 20")
-			if err != nil {
-				return fmt.Errorf("audit %q: %w", a.check, err)
-			}
-			found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			found, err := breaches(ctx, tx, a.sql)
 			if err != nil {
 				return fmt.Errorf("audit %q: %w", a.check, err)
 			}
@@ -95,10 +101,23 @@ func (d *DB) Audit(ctx context.Context) (list []Finding, err error) {
 			}
 		}
 		skipped, err := skippedStates(ctx, tx)
-		list = append(list, skipped...)
-		return err
+		if err != nil {
+			return err
+		}
+		books, err := checkLedger(ctx, tx, nil)
+		list = append(append(list, skipped...), books.Findings...)
+		return wrap(err, "audit the ledger")
 	})
 	return list, err
+}
+
+// breaches are the first few rows of a rule's query.
+func breaches(ctx context.Context, tx pgx.Tx, sql string) ([]string, error) {
+	rows, err := tx.Query(ctx, fmt.Sprintf("%s LIMIT %d", sql, findingsMost))
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // skippedStates finds timelines that take a step which the state machine has

@@ -78,7 +78,7 @@ func NoticeOf(o *order.Order, e order.Event) (n Notice, tells bool) {
 	n = Notice{MerchantID: o.MerchantID}
 	var refund *refundBody
 	switch {
-	case o.Delivery == nil || o.Delivery.Untold:
+	case o.Delivery != nil && o.Delivery.Untold:
 		return Notice{}, false
 	case e.Type == order.EventPaid:
 		n.ID, n.Type = order.DeliveryID(o.ID).String(), OrderPaid

@@ -88,9 +88,10 @@ func (o *Order) Pay(channel string, by Actor, now time.Time) (*Attempt, error) {
 	}
 	a := &Attempt{
 		ID:      ident.WithPart[Attempt](o.ID, partAttempt+byte(len(o.Attempts))),
-		Channel: channel, Status: AttemptInit,
-		Amount: o.Amount, Currency: o.Currency, ExpireAt: o.ExpireAt, CreatedAt: now,
+		Channel: channel,
+		Amount:  o.Amount, Currency: o.Currency, ExpireAt: o.ExpireAt, CreatedAt: now,
 	}
+	a.move(AttemptInit)
 	alone := !o.paying()
 	o.Attempts = append(o.Attempts, a)
 	if alone {
@@ -118,7 +119,7 @@ func (o *Order) Claim(id AttemptID, by Actor, now time.Time) error {
 }
 
 func (o *Order) claim(a *Attempt, by Actor, now time.Time) {
-	a.Status = AttemptPaying
+	a.move(AttemptPaying)
 	o.record(EventAttemptOpened, by, now, a.detail())
 }
 
@@ -126,7 +127,7 @@ func (o *Order) claim(a *Attempt, by Actor, now time.Time) {
 func (o *Order) voidAsked(now time.Time) {
 	for _, a := range o.Attempts {
 		if a.Status == AttemptInit {
-			a.Status = AttemptVoid
+			a.move(AttemptVoid)
 			o.record(EventAttemptVoid, System, now, a.detail())
 		}
 	}
@@ -147,7 +148,7 @@ func (a *Attempt) detail() Detail {
 }
 
 func (o *Order) noAttempt(id AttemptID) error {
-	return &Refusal{"look at a payment of", "", "the order has no payment " + id.Compact()}
+	return &Refusal{"settle a payment of", o.Status, "it has no payment " + id.Compact()}
 }
 
 // Receive books money that a channel took (P5 to P8, P10). The channel's word
@@ -157,8 +158,11 @@ func (o *Order) Receive(r Receipt, now time.Time) error {
 	if a == nil {
 		return o.noAttempt(r.Attempt)
 	}
-	if a.Status == AttemptSuccess {
+	switch a.Status {
+	case AttemptSuccess:
 		return ErrAlready // P10
+	case AttemptInit, AttemptVoid:
+		return &Refusal{"book a payment on", o.Status, "no channel was asked for " + r.Attempt.Compact() + ": look at the channel"}
 	}
 	if r.Amount < 0 {
 		return &Refusal{"book a payment on", o.Status, fmt.Sprintf("the channel says that it took %d: look at the channel", r.Amount)}
@@ -167,7 +171,8 @@ func (o *Order) Receive(r Receipt, now time.Time) error {
 	if !isCurrency(r.Currency) {
 		r.Currency = noCurrency
 	}
-	a.Status, a.Reason = AttemptSuccess, ""
+	a.move(AttemptSuccess)
+	a.Reason = ""
 	a.TradeNo, a.PaidAmount, a.PaidCurrency, a.PaidAt = r.TradeNo, r.Amount, r.Currency, r.PaidAt
 	by := ByChannel(a.Channel)
 	d := Detail{Attempt: a.ID, Channel: a.Channel, TradeNo: r.TradeNo, Amount: r.Amount, Currency: r.Currency}
@@ -199,7 +204,8 @@ func (o *Order) Receive(r Receipt, now time.Time) error {
 func (o *Order) paid(a *Attempt, by Actor, now time.Time, d Detail) {
 	o.move(Paid)
 	o.PaidAt = a.PaidAt
-	o.Delivery = &Delivery{Status: Notifying, DeliverBy: ceilSecond(now.Add(o.DeliverWithin))}
+	o.Delivery = &Delivery{DeliverBy: ceilSecond(now.Add(o.DeliverWithin))}
+	o.Delivery.move(Notifying)
 	o.record(EventPaid, by, now, d)
 	o.voidAsked(now)
 	if !o.CancelAt.IsZero() {
@@ -226,11 +232,14 @@ func (o *Order) endAttempt(id AttemptID, to AttemptStatus, t EventType, reason s
 	switch {
 	case a == nil:
 		return o.noAttempt(id)
-	case !a.Open():
+	case a.Status == AttemptInit:
+		return &Refusal{"settle a payment of", o.Status, "no channel was asked for " + id.Compact()}
+	case a.Status != AttemptPaying:
 		return ErrAlready
 	}
 	reason = plain(reason)
-	a.Status, a.Reason = to, reason
+	a.move(to)
+	a.Reason = reason
 	o.record(t, ByChannel(a.Channel), now, Detail{Attempt: id, Channel: a.Channel, Reason: reason})
 	o.settleClosing(now)
 	return nil

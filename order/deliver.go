@@ -16,7 +16,8 @@ func (o *Order) Accept(by Actor, now time.Time) error {
 	default:
 		return &Refusal{"accept", o.Status, ""}
 	}
-	o.Delivery.Status, o.Delivery.AcceptedAt = Accepted, now
+	o.Delivery.move(Accepted)
+	o.Delivery.AcceptedAt = now
 	o.move(Delivering)
 	o.record(EventAccepted, by, now, Detail{})
 	return nil
@@ -53,7 +54,8 @@ func (o *Order) Deliver(proof string, by Actor, now time.Time) error {
 }
 
 func (o *Order) delivered(proof string, by Actor, now time.Time, d Detail) {
-	o.Delivery.Status, o.Delivery.DeliveredAt, o.Delivery.Proof = DeliveryDone, now, proof
+	o.Delivery.move(DeliveryDone)
+	o.Delivery.DeliveredAt, o.Delivery.Proof = now, proof
 	o.move(Delivered)
 	o.DeliveredAt = now
 	o.record(EventDelivered, by, now, d)
@@ -73,7 +75,8 @@ func (o *Order) FailDelivery(reason string, by Actor, now time.Time) error {
 	default:
 		return &Refusal{"fail the delivery of", o.Status, ""}
 	}
-	o.Delivery.Status, o.Delivery.Reason = DeliveryFailed, reason
+	o.Delivery.move(DeliveryFailed)
+	o.Delivery.Reason = reason
 	o.move(Refunding)
 	o.record(EventDeliveryFailed, by, now, Detail{Reason: reason})
 	o.refund(o.applied(), o.room(), "the merchant could not deliver", System, now)
@@ -82,8 +85,8 @@ func (o *Order) FailDelivery(reason string, by Actor, now time.Time) error {
 
 // callOff takes O8: the merchant is asked to stop the delivery (D5).
 func (o *Order) callOff(reason string, by Actor, now time.Time) {
-	o.Delivery.Status, o.Delivery.Reason = DeliveryRevoking, reason
-	o.Delivery.RevokeBy = ceilSecond(now.Add(o.RevokeWithin))
+	o.Delivery.move(DeliveryRevoking)
+	o.Delivery.Reason, o.Delivery.RevokeBy = reason, ceilSecond(now.Add(o.RevokeWithin))
 	o.move(Returning)
 	o.record(EventReturning, by, now, Detail{Reason: reason})
 }
@@ -120,7 +123,8 @@ func (o *Order) RevokeUnanswered(now time.Time) error {
 
 func (o *Order) revoked(reason string, by Actor, now time.Time) {
 	why := o.Delivery.Reason // that of the cancel
-	o.Delivery.Status, o.Delivery.Reason = DeliveryRevoked, reason
+	o.Delivery.move(DeliveryRevoked)
+	o.Delivery.Reason = reason
 	o.move(Refunding)
 	o.record(EventRevoked, by, now, Detail{Reason: reason})
 	o.refund(o.applied(), o.room(), why, System, now)

@@ -63,11 +63,11 @@ func (o *Order) AcceptMismatch(id AttemptID, by Actor, why string, now time.Time
 	case a.Disposition == Applied:
 		return ErrAlready
 	case !o.unplaced(a):
-		return &Refusal{"accept a payment of", "", "the payment is no mismatch that waits for a decision"}
+		return &Refusal{"accept a payment of", o.Status, "the payment is no mismatch that waits for a decision"}
 	case o.Status != PendingPay && o.Status != Closing:
 		return &Refusal{"accept a payment of", o.Status, "only an order that still waits for its money takes it; give the payment back"}
 	case a.PaidCurrency != o.Currency:
-		return &Refusal{"accept a payment of", "", "it is in " + a.PaidCurrency + ", the order in " + o.Currency + "; give it back"}
+		return &Refusal{"accept a payment of", o.Status, "it is in " + a.PaidCurrency + ", the order in " + o.Currency + "; give it back"}
 	}
 	d := Detail{Attempt: a.ID, Channel: a.Channel, TradeNo: a.TradeNo, Amount: a.PaidAmount, Currency: a.PaidCurrency}
 	a.Disposition = Applied
@@ -88,7 +88,7 @@ func (o *Order) ReturnMismatch(id AttemptID, by Actor, why string, now time.Time
 	case a.Disposition == Mismatch && !o.unplaced(a), a.Disposition == Applied && by == System:
 		return ErrAlready
 	case a.Disposition != Mismatch:
-		return &Refusal{"give back a payment of", "", "the payment is no mismatch"}
+		return &Refusal{"give back a payment of", o.Status, "the payment is no mismatch"}
 	}
 	o.refund(a, a.PaidAmount, why, by, now)
 	return nil

@@ -46,8 +46,9 @@ func (r *Refund) live() bool { return r.Status != RefundClosed && r.Status != Re
 func (o *Order) refund(a *Attempt, amount int64, reason string, by Actor, now time.Time) *Refund {
 	r := &Refund{
 		ID:      ident.WithPart[Refund](o.ID, partRefund+byte(len(o.Refunds))),
-		Attempt: a.ID, Status: RefundCreated, Amount: amount, Reason: reason, CreatedAt: now,
+		Attempt: a.ID, Amount: amount, Reason: reason, CreatedAt: now,
 	}
+	r.move(RefundCreated)
 	o.Refunds = append(o.Refunds, r)
 	o.recordRefund(EventRefundCreated, r, by, now, Detail{Reason: reason})
 	return r
@@ -70,9 +71,9 @@ func (o *Order) AskRefund(amount int64, reason string, by Actor, now time.Time) 
 	case room == 0:
 		return nil, &Refusal{step, o.Status, "all of its money has gone back, or is on its way"}
 	case amount < 0 || amount > room:
-		return nil, &Refusal{step, "", fmt.Sprintf("%d %s can still be given back, %d were asked for", room, o.Currency, amount)}
+		return nil, &Refusal{step, o.Status, fmt.Sprintf("%d %s can still be given back, %d were asked for", room, o.Currency, amount)}
 	case o.afterSale() >= maxAfterSale:
-		return nil, &Refusal{step, "", fmt.Sprintf("it has had %d refunds after the sale, which is the most", maxAfterSale)}
+		return nil, &Refusal{step, o.Status, fmt.Sprintf("it has had %d refunds after the sale, which is the most", maxAfterSale)}
 	}
 	return o.refund(o.applied(), amount, reason, by, now), nil
 }
@@ -90,7 +91,7 @@ func (o *Order) SubmitRefund(id RefundID, now time.Time) error {
 	case o.Delivery.conflict() && r.Attempt == o.applied().ID:
 		return &Refusal{"refund", o.Status, "it is held: " + HoldConflict}
 	}
-	r.Status = RefundProcessing
+	r.move(RefundProcessing)
 	o.recordRefund(EventRefundSubmitted, r, System, now, Detail{})
 	return nil
 }
@@ -105,14 +106,15 @@ func (o *Order) SucceedRefund(id RefundID, now time.Time) error {
 	case r.Status == RefundSuccess:
 		return ErrAlready
 	case !r.live():
-		return &Refusal{"refund", "", fmt.Sprintf("the channel says that refund %s, which is %s, is done: look at the channel", id.Compact(), r.Status)}
+		return &Refusal{"refund", o.Status, fmt.Sprintf("the channel says that refund %s, which is %s, is done: look at the channel", id.Compact(), r.Status)}
 	}
 	o.succeed(EventRefundSucceeded, r, ByChannel(o.Attempt(r.Attempt).Channel), now, Detail{})
 	return nil
 }
 
 func (o *Order) succeed(t EventType, r *Refund, by Actor, now time.Time, d Detail) {
-	r.Status, r.DoneAt, r.Problem = RefundSuccess, now, ""
+	r.move(RefundSuccess)
+	r.DoneAt, r.Problem = now, ""
 	o.recordRefund(t, r, by, now, d)
 	switch o.Status {
 	case Refunding, Delivered, Completed:
@@ -133,7 +135,8 @@ func (o *Order) AbnormalRefund(id RefundID, problem string, now time.Time) error
 	case r.Status != RefundProcessing:
 		return ErrAlready
 	}
-	r.Status, r.Problem = RefundAbnormal, plain(problem)
+	r.move(RefundAbnormal)
+	r.Problem = plain(problem)
 	o.recordRefund(EventRefundAbnormal, r, ByChannel(o.Attempt(r.Attempt).Channel), now, Detail{Reason: r.Problem})
 	return nil
 }
@@ -152,7 +155,8 @@ func (o *Order) CloseRefund(id RefundID, problem string, now time.Time) error {
 		return o.AbnormalRefund(id, problem, now)
 	}
 	a := o.Attempt(r.Attempt)
-	r.Status, r.Problem = RefundClosed, plain(problem)
+	r.move(RefundClosed)
+	r.Problem = plain(problem)
 	o.recordRefund(EventRefundClosed, r, ByChannel(a.Channel), now, Detail{Reason: r.Problem})
 	o.refund(a, r.Amount, r.Reason, System, now)
 	return nil
@@ -177,7 +181,8 @@ func (o *Order) RetryRefund(id RefundID, by Actor, why string, now time.Time) er
 	if err != nil {
 		return err
 	}
-	r.Status, r.Problem = RefundProcessing, ""
+	r.move(RefundProcessing)
+	r.Problem = ""
 	o.recordRefund(EventRefundRetried, r, by, now, Detail{Reason: why})
 	return nil
 }
@@ -190,7 +195,7 @@ func (o *Order) PayOutRefund(id RefundID, voucher string, by Actor, why string, 
 	case err != nil:
 		return err
 	case voucher == "":
-		return &Refusal{"pay out a refund of", "", "the voucher is missing: the number of the transfer"}
+		return &Refusal{"pay out a refund of", o.Status, "the voucher is missing: the number of the transfer"}
 	}
 	r.Voucher = voucher
 	o.succeed(EventRefundPaidOut, r, by, now, Detail{Proof: voucher, Reason: why})
@@ -205,7 +210,7 @@ func (o *Order) abnormal(step string, id RefundID) (*Refund, error) {
 	case r.Status == RefundProcessing, r.Status == RefundSuccess:
 		return nil, ErrAlready
 	case r.Status != RefundAbnormal:
-		return nil, &Refusal{step, "", "refund " + id.Compact() + " is " + string(r.Status) + ", not abnormal"}
+		return nil, &Refusal{step, o.Status, "refund " + id.Compact() + " is " + string(r.Status) + ", not abnormal"}
 	}
 	return r, nil
 }
@@ -220,7 +225,7 @@ func (o *Order) CancelRefund(id RefundID, by Actor, why string, now time.Time) e
 	case r.Status == RefundCanceled:
 		return ErrAlready
 	case r.Status != RefundCreated:
-		return &Refusal{step, "", "refund " + id.Compact() + " is " + string(r.Status) + ": only one that no channel was asked for is called back"}
+		return &Refusal{step, o.Status, "refund " + id.Compact() + " is " + string(r.Status) + ": only one that no channel was asked for is called back"}
 	}
 	switch o.Attempt(r.Attempt).Disposition {
 	case Applied:
@@ -228,7 +233,7 @@ func (o *Order) CancelRefund(id RefundID, by Actor, why string, now time.Time) e
 			return &Refusal{step, o.Status, "the goods are not delivered, so its money goes back"}
 		}
 	case Late, Duplicate:
-		return &Refusal{step, "", "the money is the buyer's: it came too late, or twice"}
+		return &Refusal{step, o.Status, "the money is the buyer's: it came too late, or twice"}
 	case Mismatch: // it waits for an operator again
 	}
 	o.cancelRefund(r, by, why, now)
@@ -236,7 +241,7 @@ func (o *Order) CancelRefund(id RefundID, by Actor, why string, now time.Time) e
 }
 
 func (o *Order) cancelRefund(r *Refund, by Actor, why string, now time.Time) {
-	r.Status = RefundCanceled
+	r.move(RefundCanceled)
 	o.recordRefund(EventRefundCanceled, r, by, now, Detail{Reason: why})
 }
 
@@ -248,7 +253,7 @@ func (o *Order) recordRefund(t EventType, r *Refund, by Actor, now time.Time, d 
 }
 
 func (o *Order) noRefund(id RefundID) error {
-	return &Refusal{"refund", "", "the order has no refund " + id.Compact()}
+	return &Refusal{"settle a refund of", o.Status, "it has no refund " + id.Compact()}
 }
 
 // room is what of the order's own money can still be given back: received, less

@@ -119,11 +119,16 @@ func TestTasks(t *testing.T) {
 		d.call("operator", "GET", "/v1/tasks?"+q, "").problem(api.Invalid)
 	}
 
+	alert := tasks.AlertOf("x", tasks.Alert{Name: "x", Order: order.Family(attempt), Text: "x", At: now})
+	d.store.tasks = append(d.store.tasks, tasks.Row{Key: alert.Key, Payload: alert.Payload, DueAt: now, DeadAt: now, CreatedAt: now})
+	dead = want[api.TaskList](d.call("operator", "GET", "/v1/tasks?state=dead&kind=alert:send", ""), 200)
+	require.Equal(t, []api.Task{{Kind: "alert:send", Subject: alert.Subject.String(), DueAt: now, DeadAt: now, CreatedAt: now}}, dead.Tasks, "it is a row of no order")
+	require.Equal(t, 204, d.call("operator", "POST", "/v1/tasks/alert:send/"+alert.Subject.String()+"/requeue", "").Code)
 	require.Equal(t, 204, d.call("operator", "POST", "/v1/tasks/payment:query/"+attempt.Compact()+"/requeue", "").Code)
 	require.Empty(t, want[api.TaskList](d.call("operator", "GET", "/v1/tasks?state=dead", ""), 200).Tasks)
 	again := "/v1/tasks/payment:query/" + attempt.String() + "/requeue"
 	require.Equal(t, 204, d.call("operator", "POST", again, `{"note":"the channel is back"}`).Code)
-	require.Equal(t, []string{"operator:alice: by hand", "operator:alice: the channel is back"}, d.store.requeued)
+	require.Equal(t, []string{"operator:alice: by hand", "operator:alice: by hand", "operator:alice: the channel is back"}, d.store.requeued)
 	for body, where := range map[string]string{
 		`{}`: "body.note", `{"note":""}`: "body.note", `{"note":" "}`: "body.note", `{"note":"a\nb"}`: "body.note", `{"why":"x"}`: "body.note", `null`: "body", `[]`: "body",
 	} {
@@ -131,7 +136,7 @@ func TestTasks(t *testing.T) {
 	}
 	d.call("operator", "POST", again, "{").problem(api.Malformed)
 	d.call("operator", "POST", again, `{"note":"x"}`, "Content-Type", "text/plain").problem(api.NotJSON)
-	require.Len(t, d.store.requeued, 2)
+	require.Len(t, d.store.requeued, 3)
 	d.call("operator", "POST", "/v1/tasks/order:close/"+attempt.String()+"/requeue", "").problem(api.NotFound)
 	d.call("operator", "POST", "/v1/tasks/payment:query/abc/requeue", "").problem(api.NotFound)
 }

@@ -57,6 +57,9 @@ func (t Terms) Follow(o *order.Order, e order.Event) (owed []Message, moot []Key
 		t.followDelivery(&f)
 		t.followRefund(&f)
 	}
+	if m, rings := alert(o, e); rings {
+		f.owed = append(f.owed, m)
+	}
 	return f.owed, f.moot
 }
 
@@ -100,7 +103,7 @@ func (t Terms) followRefund(f *following) {
 		f.owe(submit, e.At)
 		f.drop(About(PaymentReturn, d.Attempt))
 	case order.EventRefundRetried:
-		f.owed = append(f.owed, Message{Key: submit, Due: e.At, Payload: []byte(SubmitAgain)})
+		f.owed = append(f.owed, ResubmitRefund(d.Refund, e.At))
 	case order.EventRefundSucceeded, order.EventRefundPaidOut:
 		f.drop(submit, query)
 		if d.Disposition == order.Applied && !o.Delivery.Untold {
@@ -136,10 +139,6 @@ func (f *following) closeOpenAttempts() {
 		}
 	}
 }
-
-// SubmitAgain is the payload of a refund:submit that an operator wanted: the
-// channel is not asked first what became of the refund, for that is known.
-const SubmitAgain = `{"again":true}`
 
 // About is the key of a task about an order or a part of one.
 func About[T any](k Kind, id ident.Of[T]) Key { return Key{k, ident.As[struct{}](id)} }

@@ -36,6 +36,7 @@ const (
 	OrderComplete    Kind = "order:complete"    // the time to complain is over
 	RefundSubmit     Kind = "refund:submit"     // ask the channel to give money back
 	RefundQuery      Kind = "refund:query"      // ask the channel what became of that
+	AlertSend        Kind = "alert:send"        // tell whoever is on duty
 )
 
 // Queue is an asynq queue.
@@ -101,6 +102,15 @@ var ours = Ladder{Steps: []time.Duration{sec, 2 * sec, 5 * sec, 10 * sec, 30 * s
 // toMerchants is the ladder of what merchants are told.
 var toMerchants = Ladder{Steps: []time.Duration{5 * sec, 15 * sec, 30 * sec, 3 * mins, 10 * mins, 20 * mins, 30 * mins, hr, 3 * hr, 6 * hr, 12 * hr, day, day}, Jitter: 0.2}
 
+// untilHeard is the ladder of alerts: for a day, and hourly in the end. What
+// nobody could be told by then is on the list of the dead.
+var untilHeard = Ladder{
+	Steps:  append([]time.Duration{5 * sec, 15 * sec, 30 * sec, mins, 5 * mins, 15 * mins}, slices.Repeat([]time.Duration{hr}, 23)...),
+	Jitter: 0.2,
+}
+
+// The first question about a refund is asked a step after its submission, so
+// the minute at the head of RefundQuery's ladder comes once more: five in all.
 var specs = []Spec{
 	{PaymentConfirm, Critical, 5 * sec, true, ours},
 	{PaymentQuery, Default, 20 * sec, false, Ladder{Steps: []time.Duration{15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins, 30 * mins, hr}, Jitter: 0.1, Forever: true}},
@@ -113,7 +123,8 @@ var specs = []Spec{
 	{MerchantNotify, Notices, 20 * sec, false, toMerchants},
 	{OrderComplete, Low, 5 * sec, true, ours},
 	{RefundSubmit, Default, 20 * sec, false, Ladder{Steps: []time.Duration{5 * sec, 15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins, 30 * mins, hr}, Jitter: 0.2, Forever: true}},
-	{RefundQuery, Default, 20 * sec, false, Ladder{Steps: []time.Duration{mins, mins, mins, mins, mins, 5 * mins, 10 * mins, 20 * mins, 30 * mins, hr, day}, Jitter: 0.1, Forever: true}},
+	{RefundQuery, Default, 20 * sec, false, Ladder{Steps: []time.Duration{mins, mins, mins, mins, 5 * mins, 10 * mins, 20 * mins, 30 * mins, hr, day}, Jitter: 0.1, Forever: true}},
+	{AlertSend, Critical, 15 * sec, false, untilHeard},
 }
 
 // Specs lists every kind of task.
@@ -129,7 +140,8 @@ func SpecOf(k Kind) (Spec, error) {
 	return Spec{}, fmt.Errorf("unknown task kind %q", k)
 }
 
-// Subject names what a task is about: an order, or a part of one.
+// Subject names what a task is about: an order, or a part of one. An alert's
+// is a number of its own: see AlertOf.
 type Subject = ident.Of[struct{}]
 
 // Key is the name of a row: there is at most one live row of a key.
@@ -140,8 +152,14 @@ type Key struct {
 
 func (k Key) String() string { return string(k.Kind) + "/" + k.Subject.String() }
 
-// Order is the order that the task is about.
-func (k Key) Order() order.ID { return order.Family(k.Subject) }
+// Order is the order that the task changes, or may change: its row is locked
+// before the task's. It is zero for an alert, which changes none.
+func (k Key) Order() order.ID {
+	if k.Kind == AlertSend {
+		return order.ID{}
+	}
+	return order.Family(k.Subject)
+}
 
 // Message is a task that an event makes necessary.
 type Message struct {

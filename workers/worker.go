@@ -56,11 +56,18 @@ type Sender interface {
 	Send(ctx context.Context, e merchant.Endpoint, n merchant.Notice) merchant.Attempt
 }
 
+// Alerter tells whoever is on duty: alert.Senders. id is the same on every try
+// of one alert.
+type Alerter interface {
+	Send(ctx context.Context, id string, a tasks.Alert) error
+}
+
 // Deps are what the workers work with.
 type Deps struct {
 	Store    Store
 	Channels Channels
 	Sender   Sender
+	Alerts   Alerter
 	Terms    tasks.Terms
 	// NotifyURL is where a channel sends its callbacks, by the channel's name.
 	NotifyURL func(channel string) string
@@ -83,6 +90,7 @@ func All(d Deps) []Worker {
 		orderComplete{d},
 		refundSubmit{d},
 		refundQuery{d},
+		alertSend{d},
 	}
 }
 

@@ -169,11 +169,9 @@ func (a *App) openStore() {
 
 func (a *App) terms() tasks.Terms { return Terms(a.cfg.Terms) }
 
-// Terms are the settings' terms, and the usual ones where there is no setting.
-func Terms(c config.Terms) tasks.Terms {
-	t := tasks.DefaultTerms()
-	t.FirstQuery, t.CompleteAfter, t.PollAfterClose = c.FirstQuery, c.CompleteAfter, c.PollAfterClose
-	return t
+// Terms are the settings' terms.
+func Terms(t config.Terms) tasks.Terms {
+	return tasks.Terms{FirstQuery: t.FirstQuery, CompleteAfter: t.CompleteAfter, PollAfterClose: t.PollAfterClose, ReturnMismatch: t.ReturnMismatch}
 }
 
 func (a *App) openHealth() {
