@@ -28,10 +28,12 @@ func stories() map[string]struct {
 		paid  int64
 		steps steps
 	}{
-		"paid":      {1000, nil},
-		"mismatch":  {999, nil},
-		"delivered": {1000, steps{sold}},
-		"conflict":  {1000, steps{soldOut, claimed}},
+		"paid":                     {1000, nil},
+		"mismatch":                 {999, nil},
+		"delivered":                {1000, steps{sold}},
+		"conflict":                 {1000, steps{soldOut, claimed}},
+		"too late":                 {1000, steps{soldOut, asked, claimed}},
+		"mismatch after the close": {999, steps{func(o *order.Order, now time.Time) error { return o.Cancel("", "app:shop", now) }}},
 		"abnormal": {1000, steps{soldOut, asked, func(o *order.Order, now time.Time) error {
 			return o.AbnormalRefund(o.Refunds[0].ID, "the card is closed", now)
 		}}},

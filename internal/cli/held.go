@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -93,18 +94,27 @@ func heldNumber(o *order.Order) string {
 	return o.ID.String()
 }
 
-// waysOut are the commands that lift o's hold.
+// waysOut are the commands that lift o's hold. Whether a way is open is asked of
+// the order itself: of a copy.
 func waysOut(o *order.Order) string {
-	no := heldNumber(o)
+	no, ways := heldNumber(o), []string{}
+	way := func(command string) { ways = append(ways, "`orderflow "+command+" --why …`") }
 	switch o.Hold {
 	case order.HoldMismatch:
-		return fmt.Sprintf("`orderflow order accept-payment %[1]s --why …` or `orderflow order return-payment %[1]s --why …`", no)
+		if a := o.Unplaced(); o.Clone().AcceptMismatch(a.ID, order.System, "", now()) == nil {
+			way("order accept-payment " + no)
+		}
+		way("order return-payment " + no)
 	case order.HoldRefundAbnormal:
-		return fmt.Sprintf("`orderflow refund retry %[1]s --why …` or `orderflow refund paid-out %[1]s --voucher … --why …`", no)
+		way("refund retry " + no)
+		way("refund paid-out " + no + " --voucher …")
 	case order.HoldConflict:
-		return fmt.Sprintf("`orderflow order resolve %[1]s --as delivered --why …` or `orderflow order resolve %[1]s --as refunded --why …`", no)
+		if o.Clone().ResolveConflict(true, order.System, "", now()) == nil {
+			way("order resolve " + no + " --as delivered")
+		}
+		way("order resolve " + no + " --as refunded")
 	}
-	return "look at its timeline"
+	return strings.Join(ways, " or ")
 }
 
 func newOrderCancel() *cobra.Command {
