@@ -136,7 +136,7 @@ func TestTasks(t *testing.T) {
 	}
 	d.call("operator", "POST", again, "{").problem(api.Malformed)
 	d.call("operator", "POST", again, `{"note":"x"}`, "Content-Type", "text/plain").problem(api.NotJSON)
-	require.Len(t, d.store.requeued, 2)
+	require.Len(t, d.store.requeued, 3)
 	d.call("operator", "POST", "/v1/tasks/order:close/"+attempt.String()+"/requeue", "").problem(api.NotFound)
 	d.call("operator", "POST", "/v1/tasks/payment:query/abc/requeue", "").problem(api.NotFound)
 }
