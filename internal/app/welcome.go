@@ -27,7 +27,8 @@ Orderflow is up, after %.1f s.
   Sandbox     %[2]s/sandbox/ (a payment channel without money)
   %[3]s
 
-  Keys        dev_app_key   dev_merchant_key (of m_demo)   dev_slow_key (of m_demo_slow)   dev_operator_key
+  Keys        dev_app_key   dev_merchant_key (of m_demo)   dev_operator_key
+              dev_slow_key (of m_demo_slow, who has 10 s to deliver and 5 s to stop what was called off)
               In a browser: any user name, a key as the password; the operator's opens everything.
 
 Take an order through, in another terminal:
@@ -36,7 +37,7 @@ Take an order through, in another terminal:
   curl -s -X POST "$(echo "$O" | sed 's/.*"url":"\([^"]*\)".*/\1/')"   # the buyer pays; in a browser it is a page
   sleep 1; curl -s %[2]s/v1/orders/$(echo "$O" | sed 's/.*{"id":"\([^"]*\)","status":"pending_pay".*/\1/')/events -H 'Authorization: Bearer dev_app_key'
 
-POST /v1/orders/{id}/cancel calls one off, …/refunds gives money of a delivered one back; held: %[2]s/v1/orders?held=true
+Back again: POST /v1/orders/{id}/cancel calls it off, …/refunds gives money back after the delivery; what waits for you: orderflow order held
 
 %[4]s Ctrl-C ends everything.
 `, took.Seconds(), base, strings.Join(servers, "\n  "), keeps)
