@@ -36,7 +36,7 @@ ORDERFLOW_SANDBOX_SECRET are then those of that Orderflow, whose database must
 have no orders. See bench/README.md.`,
 		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
-			if o.Program, err = ourselves(); err != nil {
+			if o.Program, err = thisProgram(); err != nil {
 				return err
 			}
 			cfg, err := config.Load(config.Sources{Flags: c.Flags()})
@@ -76,8 +76,8 @@ func loadFlags(f *pflag.FlagSet, l *bench.Load, window time.Duration) {
 	f.DurationVar(&l.Think, "think", time.Millisecond, "how long the merchant takes for its answer")
 }
 
-// ourselves is how this program is called.
-func ourselves() ([]string, error) {
+// thisProgram is how this program is called.
+func thisProgram() ([]string, error) {
 	path, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program, to start it again: %w", err)
@@ -139,7 +139,7 @@ func newBenchCompare() *cobra.Command {
 			if o.Rounds < 1 || o.Bare == "" || o.River == "" {
 				return &usageError{errors.New("want --rounds of 1 or more, and the programs --bare and --river; `make bench-compare` gives them")}
 			}
-			if o.Program, err = ourselves(); err != nil {
+			if o.Program, err = thisProgram(); err != nil {
 				return err
 			}
 			cfg, err := config.Load(config.Sources{Flags: c.Flags()})

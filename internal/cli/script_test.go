@@ -26,6 +26,7 @@ import (
 //	                  that was paid late, in that database
 //	sql STATEMENT…    what was never meant to be done to it, triggers or not
 //	exits CODE ARG…   run orderflow and expect this very exit code
+//	given WHAT        an order of 1000 CNY that WHAT happened to: see given_test.go
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -35,7 +36,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("NO_COLOR", "1")
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"database": setDatabase, "trade": trade, "sql": vandalise, "exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"database": setDatabase, "trade": trade, "sql": vandalise, "exits": exits, "given": given},
 	})
 }
 
