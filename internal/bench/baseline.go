@@ -16,14 +16,13 @@ import (
 // are a module of their own, so it is said twice.
 const (
 	baselineSignature = "X-Signature"
-	baselineSecret    = "baseline-secret" //nolint:gosec // of programs that hold nothing
+	baselineSecret    = "baseline-secret"
 )
 
 // baseline is one of the programs under bench/baseline.
 type baseline struct {
 	title   string // "bare"
 	program string // its path
-	start   string // makes this run's order numbers its own
 }
 
 func (b *baseline) name() string                { return b.title }
@@ -104,7 +103,7 @@ func (*baseline) left(ctx context.Context, conn *pgx.Conn) (n int64, err error) 
 
 // verify counts the rows that every lifecycle leaves.
 func (*baseline) verify(ctx context.Context, conn *pgx.Conn, b *book) ([]string, error) {
-	return check(ctx, conn, b, []rule{
+	return check(ctx, conn, b, append(unasked(b), []rule{
 		{"the order exists", "SELECT a.id FROM book a LEFT JOIN orders o ON o.id = a.id::bigint WHERE o.id IS NULL"},
 		{"a paid order is delivered", "SELECT a.id FROM book a JOIN orders o ON o.id = a.id::bigint WHERE a.paid AND o.state <> 'delivered'"},
 		{"an order has its two items", `SELECT a.id FROM book a WHERE (SELECT count(*) FROM order_items i WHERE i.order_id = a.id::bigint) <> 2`},
@@ -112,7 +111,7 @@ func (*baseline) verify(ctx context.Context, conn *pgx.Conn, b *book) ([]string,
 			(SELECT count(*) FROM payments p WHERE p.order_id = a.id::bigint AND p.amount = 12990) <> 1
 			OR (SELECT count(*) FROM order_events e WHERE e.order_id = a.id::bigint) <> 1
 			OR (SELECT count(*) FROM delivery_attempts d WHERE d.order_id = a.id::bigint AND d.status = 200) <> 1)`},
-	})
+	}...))
 }
 
 func mustJSON(v any) []byte {

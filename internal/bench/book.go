@@ -3,6 +3,7 @@ package bench
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -22,8 +23,12 @@ type life struct {
 	arrived chan struct{} // closed with told
 }
 
-// complete says whether the life is through, as seen from outside.
-func (l *life) complete() bool { return l.unpaid || !l.told.IsZero() }
+// The steps that can fail.
+const (
+	askedFor = "order"
+	calledIn = "callback"
+	toldOf   = "notice"
+)
 
 // book is what was acknowledged, and what went wrong. It is what the database
 // is held against.
@@ -31,7 +36,6 @@ type book struct {
 	mu        sync.Mutex
 	lives     map[string]*life
 	errors    map[string]int64 // by step and status: "order 503"
-	unknown   map[string]int64 // orders that may have been made without our hearing of it, by why
 	strangers []string         // notices of orders that are not in the book
 	renamed   []string         // orders with notices of two ids
 	refused   []string         // notices that the merchant could not accept
@@ -40,7 +44,7 @@ type book struct {
 }
 
 func newBook() *book {
-	return &book{lives: map[string]*life{}, errors: map[string]int64{}, unknown: map[string]int64{}}
+	return &book{lives: map[string]*life{}, errors: map[string]int64{}}
 }
 
 // keep writes an acknowledged order down.
@@ -95,9 +99,9 @@ func (b *book) refuse(why string) {
 	b.refused = append(b.refused, why)
 }
 
-// fail counts a step that was not acknowledged. lost says that it may have
-// happened nevertheless.
-func (b *book) fail(step string, status int, lost bool) {
+// fail counts a step that was not acknowledged. It may have happened
+// nevertheless.
+func (b *book) fail(step string, status int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	what := step + " failed"
@@ -105,9 +109,19 @@ func (b *book) fail(step string, status int, lost bool) {
 		what = step + " " + strconv.Itoa(status)
 	}
 	b.errors[what]++
-	if lost {
-		b.unknown[step]++
+}
+
+// knowsAll says that every order that there can be is in the book: no answer to
+// one was lost.
+func (b *book) knowsAll() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for what := range b.errors {
+		if strings.HasPrefix(what, askedFor) {
+			return false
+		}
 	}
+	return true
 }
 
 func (b *book) miss(n int64) {

@@ -57,6 +57,8 @@ func ticksOf(pid int) (ticks uint64, err error) {
 	return ticks, nil
 }
 
+// childrenOf are the children of a process's first thread: PostgreSQL's has no
+// other.
 func childrenOf(pid int) (pids []int) {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	for _, s := range strings.Fields(string(text)) {

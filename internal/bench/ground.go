@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,7 +64,7 @@ func (g *ground) openPostgres(ctx context.Context, statements bool) (err error) 
 		g.database = g.postgres.URL
 	}
 	if g.admin, err = pgx.Connect(ctx, g.database); err != nil {
-		return fmt.Errorf("measure on %s: %w", "DATABASE_URL", err)
+		return fmt.Errorf("measure on PostgreSQL: %w", err)
 	}
 	g.cleanups = append(g.cleanups, func() { _ = g.admin.Close(context.WithoutCancel(ctx)) })
 	if statements {
@@ -78,19 +79,18 @@ func (g *ground) openPostgres(ctx context.Context, statements bool) (err error) 
 
 // startPostgres tries with the extension first: not every installation has it.
 func (g *ground) startPostgres(ctx context.Context, statements bool) (err error) {
-	o := embedded.Options{Durable: true, TCP: true, Settings: durable}
+	tries := [][]string{durable}
 	if statements {
-		o.Settings = append(o.Settings[:len(durable):len(durable)], counting...)
-		g.postgres, err = embedded.PostgreSQL(ctx, o)
-		o.Settings = durable
+		tries = [][]string{slices.Concat(durable, counting), durable}
 	}
-	if g.postgres == nil {
-		if g.postgres, err = embedded.PostgreSQL(ctx, o); err != nil {
-			return err
+	for _, settings := range tries {
+		g.postgres, err = embedded.PostgreSQL(ctx, embedded.Options{Durable: true, TCP: true, Settings: settings})
+		if err == nil {
+			g.cleanups = append(g.cleanups, g.postgres.Stop)
+			return nil
 		}
 	}
-	g.cleanups = append(g.cleanups, g.postgres.Stop)
-	return nil
+	return err
 }
 
 func (g *ground) openRedis(ctx context.Context) (err error) {

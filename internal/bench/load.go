@@ -92,7 +92,7 @@ func (b *buyers) live(ctx context.Context, w *wire, due time.Time) bool {
 		l.receipt, err = b.system.made(answer)
 	}
 	if err != nil || status != http.StatusCreated {
-		b.book.fail("order", status, err != nil || status >= http.StatusInternalServerError)
+		b.book.fail(askedFor, status)
 		return false
 	}
 	l.made = time.Now()
@@ -106,7 +106,7 @@ func (b *buyers) pay(ctx context.Context, w *wire, l *life) bool {
 	b.book.call(l, time.Now())
 	status, _, err := w.post(ctx, c)
 	if err != nil || status != http.StatusOK {
-		b.book.fail("callback", status, true)
+		b.book.fail(calledIn, status)
 		return false
 	}
 	b.book.acknowledge(l, time.Now())
@@ -116,7 +116,7 @@ func (b *buyers) pay(ctx context.Context, w *wire, l *life) bool {
 	case <-l.arrived:
 		return true
 	case <-limit.C:
-		b.book.fail("notice", 0, true)
+		b.book.fail(toldOf, 0)
 		return false
 	}
 }

@@ -21,7 +21,7 @@ import (
 
 // MerchantSecret is the variable that hands the merchant's process its secret: a
 // command line could be read by all.
-const MerchantSecret = "ORDERFLOW_BENCH_SECRET" //nolint:gosec // the variable's name
+const MerchantSecret = "ORDERFLOW_BENCH_SECRET"
 
 // Merchant is the merchant's process: it takes notices at a free port of
 // loopback, verifies them, answers 200, and reports each on out, one a line:
@@ -98,11 +98,11 @@ func hexMAC(secret string, body []byte) string {
 
 // Run takes notices until ctx ends.
 func (m Merchant) Run(ctx context.Context, out io.Writer) error {
-	make, ok := readers[m.Reader]
+	withSecret, ok := readers[m.Reader]
 	if !ok {
 		return fmt.Errorf("merchant: there is no reader %q", m.Reader)
 	}
-	read, err := make(m.Secret)
+	read, err := withSecret(m.Secret)
 	if err != nil {
 		return fmt.Errorf("merchant: %w", err)
 	}

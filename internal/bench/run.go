@@ -65,7 +65,7 @@ func (r *run) tidy() {
 // setUp starts everybody around the service, and then the service.
 func (r *run) setUp(ctx context.Context) (err error) {
 	r.book = newBook()
-	if r.shop, err = openShop(ctx, r.program, r.system, r.load.Think, r.book); err != nil {
+	if r.shop, err = openShop(r.program, r.system, r.load.Think, r.book); err != nil {
 		return err
 	}
 	r.onTidy(r.shop.close)

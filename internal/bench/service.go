@@ -44,7 +44,7 @@ func startService(ctx context.Context, sys system, s site) (_ *service, err erro
 	}
 	if err := v.ready(ctx, "http://"+s.addr+sys.ready()); err != nil {
 		said := v.tail()
-		v.stop()
+		_ = v.stop() // err says it better
 		return nil, fmt.Errorf("start %s: %w: %s", sys.name(), err, said)
 	}
 	return v, nil

@@ -2,7 +2,8 @@ package bench
 
 import (
 	"bufio"
-	"context"
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,7 +24,7 @@ type shop struct {
 }
 
 // openShop starts the merchant and lets its reports go into the book.
-func openShop(ctx context.Context, program []string, sys system, think time.Duration, b *book) (*shop, error) {
+func openShop(program []string, sys system, think time.Duration, b *book) (*shop, error) {
 	name, secret := sys.reader()
 	cmd := command(program, "bench", "merchant", "--reader", name, "--think", think.String())
 	cmd.Env = append(os.Environ(), MerchantSecret+"="+secret)
@@ -40,9 +41,9 @@ func openShop(ctx context.Context, program []string, sys system, think time.Dura
 	lines := bufio.NewReader(out)
 	first, err := lines.ReadString('\n')
 	addr, ok := strings.CutPrefix(strings.TrimSpace(first), "listening ")
-	if err != nil || !ok || ctx.Err() != nil {
+	if !ok {
 		child.Stop(time.Second)
-		return nil, fmt.Errorf("start the merchant: it said %q: %w", first, err)
+		return nil, fmt.Errorf("start the merchant: it said %q: %w", first, cmp.Or(err, errors.New("want its address")))
 	}
 	s.url = "http://" + addr + "/notices"
 	go func() {

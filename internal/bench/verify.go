@@ -86,6 +86,14 @@ var orderflowRules = []rule{
 		WHERE a.unpaid AND (o.status NOT IN ('pending_pay', 'closing', 'closed') OR o.status <> 'closed' AND o.expire_at < now())`},
 }
 
+// unasked is the rule that there are no others, when the book knows all.
+func unasked(b *book) []rule {
+	if !b.knowsAll() {
+		return nil
+	}
+	return []rule{{"an order was asked for once, and acknowledged", `SELECT o.id::text AS id FROM orders o LEFT JOIN book a ON a.id = o.id::text WHERE a.id IS NULL`}}
+}
+
 // left are payments and notices on their way, and orders whose time is over.
 func (o *orderflow) left(ctx context.Context, conn *pgx.Conn) (n int64, err error) {
 	soon := 0.0
@@ -114,7 +122,7 @@ func (o *orderflow) lateness(ctx context.Context, conn *pgx.Conn) ([]time.Durati
 }
 
 func (o *orderflow) verify(ctx context.Context, conn *pgx.Conn, b *book) ([]string, error) {
-	findings, err := check(ctx, conn, b, orderflowRules)
+	findings, err := check(ctx, conn, b, append(unasked(b), orderflowRules...))
 	if err != nil {
 		return nil, err
 	}

@@ -47,10 +47,10 @@ have no orders. See bench/README.md.`,
 			if o.URL != "" {
 				o.Secret = cfg.Sandbox.Secret
 			}
-			say, clear := progressLine(c.ErrOrStderr())
+			say, wipe := progressLine(c.ErrOrStderr())
 			o.Say = say
 			v, err := bench.Run(c.Context(), o)
-			clear()
+			wipe()
 			if err != nil {
 				return err
 			}
@@ -104,8 +104,8 @@ func showBench(c *cobra.Command, v *bench.Result, asJSON bool) error {
 }
 
 // progressLine is one line that is written over and over, for a terminal;
-// anything else is told nothing. clear takes it away.
-func progressLine(w io.Writer) (say func(string), clear func()) {
+// anything else is told nothing. wipe takes it away.
+func progressLine(w io.Writer) (say func(string), wipe func()) {
 	f, ok := w.(*os.File)
 	if !ok {
 		return nil, func() {}
@@ -161,14 +161,14 @@ func newBenchCompare() *cobra.Command {
 // compare prints a line per run while it goes on, the table, and last the line
 // that others read. After a run that was wrong there is no such line.
 func compare(c *cobra.Command, o bench.CompareOptions, file string) error {
-	say, clear := progressLine(c.ErrOrStderr())
+	say, wipe := progressLine(c.ErrOrStderr())
 	o.Say = say
 	o.Done = func(v *bench.Result) {
-		clear()
+		wipe()
 		fmt.Fprintf(c.ErrOrStderr(), "%-10s %6.0f lifecycles/s  callback to merchant %s\n", v.Target, v.PerSecond, v.Notice)
 	}
 	v, err := bench.Compare(c.Context(), o)
-	clear()
+	wipe()
 	if v != nil {
 		showComparison(c, v)
 		err = errors.Join(err, saveComparison(file, v))

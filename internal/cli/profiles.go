@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/pprof" //nolint:gosec // on a listener of its own, of loopback, when asked for
+	"net/http/pprof"
 	"runtime"
 	"time"
 )
