@@ -1,6 +1,11 @@
 # What is checked, and how, is in .ci/run; these are its names at a keyboard.
 
-.PHONY: check build test race vet lint tidy fuzz clean
+.PHONY: check build test race vet lint tidy fuzz benchmarks baseline bench-compare clean
+
+ROUNDS ?= 5
+WINDOW ?= 8s
+WARM ?= 2s
+CLIENTS ?= 192
 
 check: ## everything, exactly as CI runs it
 	.ci/run
@@ -14,7 +19,11 @@ test: ## all tests, on servers that the tests bring along
 race: ## all tests on real servers, with the race detector
 	.ci/run servers
 
-vet lint tidy fuzz: ## one step of the checks; fuzz gives every fuzz test ten seconds
+bench-compare: build ## Orderflow beside the baselines, in turns; see bench/README.md
+	cd bench/baseline && CGO_ENABLED=0 go build -trimpath -o ../../bin/ ./bare ./river
+	bin/orderflow bench compare --bare bin/bare --river bin/river --rounds $(ROUNDS) --window $(WINDOW) --warm $(WARM) --clients $(CLIENTS) --out bin/bench.json
+
+vet lint tidy fuzz benchmarks baseline: ## one step of the checks; fuzz gives every fuzz test ten seconds
 	.ci/run $@
 
 clean: ## what was built; data under .orderflow stay

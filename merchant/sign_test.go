@@ -1,6 +1,7 @@
 package merchant
 
 import (
+	"bytes"
 	"encoding/base64"
 	"net/http"
 	"strconv"
@@ -90,4 +91,14 @@ func verify(t *testing.T, secret string, body []byte, h http.Header) error {
 	wh, err := standardwebhooks.NewWebhook(secret)
 	require.NoError(t, err)
 	return wh.Verify(body, h)
+}
+
+func BenchmarkSign(b *testing.B) {
+	secrets, body := []string{NewSecret()}, bytes.Repeat([]byte("x"), 900)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Sign(secrets, "01970000-0000-7000-8000-000000000080", noon, body); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
