@@ -91,6 +91,7 @@ func house() law {
 				{"internal/faults", core},
 				{"internal/demo", core + " producer/api payment/simulator"},
 				{"internal/loadgen", core + " producer/api payment/simulator"},
+				{"internal/simulation", ""}, // tests alone
 			},
 			{ // where all are introduced to each other
 				{"internal/app", core + " config db producer producer/api producer/relay workers monitor payment/sandbox payment/stripe payment/alipay payment/wechatpay payment/simulator " +

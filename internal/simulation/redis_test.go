@@ -1,0 +1,151 @@
+package simulation
+
+import (
+	"context"
+	"errors"
+	"math"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// memory is the world's Redis, reached without a socket. It can be emptied and
+// it can be away.
+type memory struct {
+	*miniredis.Miniredis
+	away atomic.Bool
+}
+
+func newMemory() *memory {
+	m := &memory{Miniredis: miniredis.NewMiniRedis()}
+	m.ClockTTL(true)
+	return m
+}
+
+// connect is a connection; the first one starts the server.
+func (m *memory) connect() (net.Conn, error) {
+	conn, err := m.Dial()
+	if err == nil {
+		m.Server().SetPreHook(m.answerIdle)
+	}
+	return conn, err
+}
+
+// answerIdle answers asynq's polls when they find nothing, as its scripts do.
+// They are most of what a quiet day asks of Redis, and each would make a Lua
+// interpreter of its own. Whatever finds something runs asynq's own script.
+// What a server writes of itself for the monitor is read by nobody here.
+func (m *memory) answerIdle(c *server.Peer, cmd string, args ...string) bool {
+	if cmd != "EVALSHA" || len(args) < 4 {
+		return false
+	}
+	keys, err := strconv.Atoi(args[1])
+	if err != nil || len(args) < 2+keys {
+		return false
+	}
+	key, argv := args[2], args[2+keys:]
+	_, what, _ := strings.Cut(key, "}:")
+	switch {
+	case strings.HasPrefix(key, "asynq:servers:") && len(argv) > 0:
+		c.WriteOK()
+	case what == "pending" && keys == 4 && !m.Exists(key):
+		c.WriteNull()
+	case (what == "scheduled" || what == "retry") && keys == 2 && len(argv) == 4 && !m.due(key, argv[0]):
+		c.WriteInt(0)
+	case what == "completed" && keys == 1 && len(argv) == 3 && !m.Exists(key):
+		c.WriteInt(0)
+	case what == "lease" && keys == 1 && len(argv) == 2 && !m.due(key, argv[0]):
+		c.WriteLen(0)
+	case strings.HasSuffix(key, ":aggregation_sets") && !m.Exists(key):
+		c.WriteOK()
+	default:
+		return false
+	}
+	return true
+}
+
+// due says whether a sorted set has something up to a score.
+func (m *memory) due(key, score string) bool {
+	limit, err := strconv.ParseFloat(score, 64)
+	if err != nil {
+		return true
+	}
+	if !m.Exists(key) {
+		return false
+	}
+	set, err := m.SortedSet(key)
+	least := math.Inf(1)
+	for _, at := range set {
+		least = min(least, at)
+	}
+	return err != nil || least <= limit
+}
+
+// cable is a process's way to Redis. It is cut when the process is killed, and
+// pulled for a while when Redis is away.
+type cable struct {
+	memory *memory
+	mu     sync.Mutex
+	cut    bool
+	conns  []net.Conn
+}
+
+var errCut = errors.New("the process is dead")
+
+// dial insists, as the program's own does, while Redis is away.
+func (c *cable) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	for {
+		conn, err := c.try()
+		if err == nil || errors.Is(err, errCut) {
+			return conn, err
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+func (c *cable) try() (net.Conn, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.cut:
+		return nil, errCut
+	case c.memory.away.Load():
+		return nil, errNobody
+	}
+	conn, err := c.memory.connect()
+	if err == nil {
+		c.conns = append(c.conns, conn)
+	}
+	return conn, err
+}
+
+// pull breaks the connections that there are; forever, no new ones are made.
+func (c *cable) pull(forever bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut = c.cut || forever
+	for _, conn := range c.conns {
+		_ = conn.Close()
+	}
+	c.conns = nil
+}
+
+func (c *cable) client() *redis.Client {
+	return redis.NewClient(&redis.Options{
+		Dialer: c.dial, DialTimeout: 30 * time.Second, DialerRetries: 1,
+		MaxRetries: 5, MinRetryBackoff: 50 * time.Millisecond, MaxRetryBackoff: time.Second,
+		DisableIdentity: true, MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	})
+}
