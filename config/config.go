@@ -34,6 +34,7 @@ type Config struct {
 	Terms     Terms
 	Sandbox   Sandbox
 	Notify    Notify
+	Alert     Alert
 	Log       Log
 }
 
@@ -98,6 +99,21 @@ type Sandbox struct {
 // Notify is how merchants are told.
 type Notify struct {
 	AllowLoopback bool // endpoints on loopback and private addresses: for development only
+}
+
+// Alert is how whoever is on duty is told, besides the log.
+type Alert struct {
+	SMS SMS
+}
+
+// SMS is a provider of SMS that takes a POST. Its URL may hold a key: never log
+// it.
+type SMS struct {
+	URL         string // empty: no SMS is sent
+	To          string // whoever is on duty, as the provider writes it
+	Template    string // the body; see docs/operations.md
+	ContentType string
+	Secret      string // sent as "Authorization: Bearer …"; empty: not sent
 }
 
 // Log is what is logged and how.

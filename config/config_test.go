@@ -27,6 +27,7 @@ func TestEverySettingHasADefault(t *testing.T) {
 			CheckInterval: 10 * time.Millisecond, DelayedInterval: 200 * time.Millisecond, ShutdownTimeout: 20 * time.Second,
 		},
 		Terms: config.Terms{FirstQuery: 5 * time.Second, CompleteAfter: 168 * time.Hour, PollAfterClose: 24 * time.Hour},
+		Alert: config.Alert{SMS: config.SMS{Template: `{"to":{{json .To}},"text":{{json .Text}}}`, ContentType: "application/json"}},
 		Log:   config.Log{Level: "info", Format: "json"},
 	}
 	require.Empty(t, cmp.Diff(want, got))
@@ -39,6 +40,7 @@ func TestDevelopmentDefaultsStayOnLoopback(t *testing.T) {
 	require.Equal(t, "127.0.0.1:8080", c.HTTP.Addr)
 	require.Equal(t, config.Sandbox{Enabled: true, Secret: "dev_sandbox_secret"}, c.Sandbox)
 	require.True(t, c.Notify.AllowLoopback)
+	require.Empty(t, c.Alert.SMS.URL, "alerts are in the log, and nobody is woken")
 	require.Equal(t, "console", c.Log.Format)
 
 	c, err = config.Load(config.Sources{Env: env("ORDERFLOW_HTTP=:9000"), Defaults: config.DevDefaults()})

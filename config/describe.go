@@ -40,6 +40,7 @@ type conceal int
 const (
 	nothing conceal = iota
 	passwords
+	allButHost
 	everything
 )
 
@@ -51,8 +52,20 @@ func (c conceal) show(text string) string {
 		return text
 	case c == passwords:
 		return RedactURL(text)
+	case c == allButHost:
+		return HostOf(text)
 	}
 	return hidden
+}
+
+// HostOf is all of a URL that may be shown of one that was made with a key in
+// its path or query: its scheme and host.
+func HostOf(s string) string {
+	u, err := parseURL(s)
+	if err != nil || u.Scheme == "" || u.Host == "" || u.User != nil {
+		return hidden
+	}
+	return u.Scheme + "://" + u.Host + "/" + hidden
 }
 
 // RedactURL is a URL without its passwords, for people and logs. What cannot be

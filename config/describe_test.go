@@ -47,6 +47,34 @@ func TestRedactURL(t *testing.T) {
 	}
 }
 
+func TestHostOf(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"https://sms.example.com/send?key=k":        "https://sms.example.com/(hidden)",
+		"https://hooks.example.com:8443/T0/B0/key":  "https://hooks.example.com:8443/(hidden)",
+		"https://user:k@sms.example.com/send":       "(hidden)",
+		"https://user:1/k@sms.example.com/send":     "(hidden)",
+		"sms.example.com/key":                       "(hidden)",
+		"https:///key":                              "(hidden)",
+		"https://sms.example.com/%zz?key=k#and so%": "(hidden)",
+	} {
+		require.Equal(t, want, config.HostOf(in), in)
+	}
+}
+
+func TestTheGatewaysURLMayHaveAQuery(t *testing.T) {
+	t.Parallel()
+	c, err := config.Load(config.Sources{Env: env("ORDERFLOW_ALERT_SMS_URL=https://sms.example.com/send/?key=hush&from=shop")})
+	require.NoError(t, err)
+	require.Equal(t, "https://sms.example.com/send/?key=hush&from=shop", c.Alert.SMS.URL, "to the letter: it may be signed")
+	for _, wrong := range []string{"sms.example.com/hush", "smtp://sms.example.com/hush", "https://u:hush@sms.example.com", "https://sms.example.com/#hush", "https:///hush", "https://sms.example.com/hush@1"} {
+		_, err := config.Load(config.Sources{Env: env("ORDERFLOW_ALERT_SMS_URL=" + wrong)})
+		require.ErrorContains(t, err, "alert.sms.url (env ORDERFLOW_ALERT_SMS_URL)", wrong)
+		require.ErrorContains(t, err, "want http:// or https:// with a host and no user", wrong)
+		require.NotContains(t, err.Error(), "hush", wrong)
+	}
+}
+
 // Whatever the secret, however badly it is written into a URL, and whether the
 // rest is right or not: it is in no output.
 func TestNoSecretIsEverShown(t *testing.T) {
@@ -57,10 +85,13 @@ func TestNoSecretIsEverShown(t *testing.T) {
 		written := rapid.SampledFrom([]func(string) string{url.QueryEscape, func(s string) string { return s }}).Draw(t, "escape")(secret)
 		pattern := rapid.SampledFrom([]string{"://user:SECRET@host:1/db", "://:SECRET@host", "://host/db?host=h&password=SECRET", "://u:SECRET@a:1,b:2/?master=m"}).Draw(t, "url")
 		scheme := rapid.SampledFrom([]string{"postgres", "redis", "rediss", "redis-sentinel", "redis-cluster", "https", "bad scheme"}).Draw(t, "scheme")
-		name := rapid.SampledFrom([]string{"DATABASE_URL", "REDIS_URL", "ORDERFLOW_PUBLIC_URL", "ORDERFLOW_SANDBOX_URL", "ORDERFLOW_SANDBOX_SECRET"}).Draw(t, "setting")
+		name := rapid.SampledFrom([]string{"DATABASE_URL", "REDIS_URL", "ORDERFLOW_PUBLIC_URL", "ORDERFLOW_SANDBOX_URL", "ORDERFLOW_SANDBOX_SECRET", "ORDERFLOW_ALERT_SMS_URL", "ORDERFLOW_ALERT_SMS_SECRET"}).Draw(t, "setting")
 
+		if name == "ORDERFLOW_ALERT_SMS_URL" && rapid.Bool().Draw(t, "in its path") {
+			pattern = "://host/botSECRET/send"
+		}
 		value := scheme + strings.ReplaceAll(pattern, "SECRET", written)
-		if name == "ORDERFLOW_SANDBOX_SECRET" {
+		if strings.HasSuffix(name, "_SECRET") {
 			value = secret
 		}
 		list, err := config.Describe(config.Sources{Env: env(name + "=" + value)})

@@ -103,6 +103,16 @@ func webURL(s string) (string, error) {
 	return strings.TrimRight(s, "/"), nil
 }
 
+// gatewayURL is a URL that somebody else has made, and with it perhaps a key in
+// its path or query.
+func gatewayURL(s string) (string, error) {
+	u, err := parseURL(s)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {
+		return "", errors.New("want http:// or https:// with a host and no user, such as https://sms.example.com/send?from=shop")
+	}
+	return s, nil
+}
+
 func databaseURL(s string) (string, error) {
 	u, err := parseURL(s)
 	switch {

@@ -112,6 +112,27 @@ func settings() []setting {
 		},
 
 		{
+			name: "alert.sms.url", conceals: allButHost, doc: "SMS gateway that alerts are posted to; empty: alerts are in the log only",
+			read: into(func(c *Config) *string { return &c.Alert.SMS.URL }, optional(gatewayURL)),
+		},
+		{
+			name: "alert.sms.to", doc: "who is on duty, as the SMS gateway writes it",
+			read: into(func(c *Config) *string { return &c.Alert.SMS.To }, text),
+		},
+		{
+			name: "alert.sms.template", def: `{"to":{{json .To}},"text":{{json .Text}}}`, doc: "body of the POST, of .Text .To .Name .Order .At and .ID; it is shown, so keep keys out of it",
+			read: into(func(c *Config) *string { return &c.Alert.SMS.Template }, text),
+		},
+		{
+			name: "alert.sms.content_type", def: "application/json", doc: "content type of the POST",
+			read: into(func(c *Config) *string { return &c.Alert.SMS.ContentType }, text),
+		},
+		{
+			name: "alert.sms.secret", conceals: everything, doc: "sent to the SMS gateway as Authorization: Bearer; empty: not sent",
+			read: into(func(c *Config) *string { return &c.Alert.SMS.Secret }, text),
+		},
+
+		{
 			name: "log.level", def: "info", flag: true, doc: "least severity that is logged: debug, info, warn or error",
 			read: into(func(c *Config) *string { return &c.Log.Level }, oneOf("debug", "info", "warn", "error")),
 		},

@@ -33,17 +33,33 @@ var audit = []struct{ check, sql string }{
 	{"the channels' money is the ledger's", `
 		SELECT format('%s: attempts say %s, the ledger %s', coalesce(a.account, l.account), coalesce(a.amount, 0), coalesce(l.amount, 0)) FROM (
 			SELECT 'channel_receivable:' || a.channel AS account, sum(a.paid_amount)
-				- coalesce(sum((SELECT sum(r.amount) FROM refunds r WHERE r.attempt_id = a.id AND r.status = 'success')), 0) AS amount
+				- coalesce(sum((SELECT sum(r.amount) FROM refunds r WHERE r.attempt_id = a.id AND r.status = 'success' AND r.voucher = '')), 0) AS amount
 			FROM attempts a WHERE a.status = 'success' GROUP BY 1
 		) a FULL JOIN (
 			SELECT account, sum(amount) AS amount FROM (
 				SELECT debit AS account, amount FROM ledger_postings UNION ALL SELECT credit, -amount FROM ledger_postings
 			) p WHERE account LIKE 'channel_receivable:%' GROUP BY 1
 		) l ON a.account = l.account WHERE coalesce(a.amount, 0) <> coalesce(l.amount, 0)`},
-	{"a paid order is captured once, with its amount", `
-		SELECT format('order %s of %s has captures %s', o.id, o.amount, array_agg(p.amount)) FROM orders o
-		LEFT JOIN ledger_postings p ON p.order_id = o.id AND p.credit LIKE 'merchant_pending:%'
-		GROUP BY o.id HAVING CASE WHEN o.paid_at IS NULL THEN count(p.amount) <> 0 ELSE count(p.amount) <> 1 OR min(p.amount) <> o.amount END`},
+	{"a paid order is captured once, with what was paid", `
+		SELECT format('order %s has captures %s, its payment brought %s', o.id, array_agg(p.amount), a.paid_amount) FROM orders o
+		LEFT JOIN ledger_postings p ON p.order_id = o.id AND p.debit LIKE 'channel_receivable:%' AND p.credit LIKE 'merchant_pending:%'
+		LEFT JOIN attempts a ON substring(a.id::text FOR 34) = substring(o.id::text FOR 34) AND a.disposition = 'applied'
+		GROUP BY o.id, a.paid_amount
+		HAVING CASE WHEN o.paid_at IS NULL THEN count(p.amount) <> 0 ELSE count(p.amount) <> 1 OR min(p.amount) IS DISTINCT FROM a.paid_amount END`},
+	{"no more goes back than came", `
+		SELECT format('of the %s of attempt %s %s goes back', a.paid_amount, a.id, sum(r.amount)) FROM refunds r JOIN attempts a ON a.id = r.attempt_id
+		WHERE r.status NOT IN ('closed', 'canceled') GROUP BY a.id HAVING sum(r.amount) > a.paid_amount`},
+	{"money that came late or twice goes back", `
+		SELECT format('of the %s of attempt %s, which is %s, %s goes back', a.paid_amount, a.id, a.disposition, coalesce(sum(r.amount), 0)) FROM attempts a
+		LEFT JOIN refunds r ON r.attempt_id = a.id AND r.status NOT IN ('closed', 'canceled')
+		WHERE a.disposition IN ('late', 'duplicate') GROUP BY a.id HAVING coalesce(sum(r.amount), 0) <> a.paid_amount`},
+	{"a delivery is stopped before its money goes back", `
+		SELECT format('order %s is %s and refund %s of it is %s', o.id, o.status, r.id, r.status) FROM orders o
+		JOIN attempts a ON substring(a.id::text FOR 34) = substring(o.id::text FOR 34) AND a.disposition = 'applied'
+		JOIN refunds r ON r.attempt_id = a.id WHERE o.status IN ('paid', 'delivering', 'returning')`},
+	{"what an operator must look at is held", `
+		SELECT format('order %s has refund %s, which is abnormal, and is not held', o.id, r.id) FROM refunds r
+		JOIN orders o ON substring(o.id::text FOR 34) = substring(r.id::text FOR 34) WHERE r.status = 'abnormal' AND o.hold = ''`},
 	{"at most one payment moves an order", `
 		SELECT format('order of attempt %s has %s applied payments', min(id::text), count(*)) FROM attempts WHERE disposition = 'applied'
 		GROUP BY substring(id::text FOR 34) HAVING count(*) > 1`},
@@ -56,6 +72,8 @@ var audit = []struct{ check, sql string }{
 		SELECT format('order %s owes %s and has no such row', owed.id, owed.kind) FROM (
 			SELECT 'order:close' AS kind, id FROM orders WHERE status = 'pending_pay'
 			UNION ALL SELECT 'order:complete', id FROM orders WHERE status = 'delivered'
+			UNION ALL SELECT 'delivery:deadline', overlay(id::text PLACING '80' FROM 35)::uuid FROM orders WHERE status IN ('paid', 'delivering')
+			UNION ALL SELECT 'delivery:revoke', overlay(id::text PLACING '80' FROM 35)::uuid FROM orders WHERE status = 'returning'
 			UNION ALL SELECT 'payment:query', id FROM attempts WHERE status = 'paying'
 			UNION ALL SELECT 'channel:close', a.id FROM attempts a JOIN orders o ON substring(o.id::text FOR 34) = substring(a.id::text FOR 34)
 				WHERE a.status = 'paying' AND o.status = 'closing'
@@ -71,8 +89,10 @@ var audit = []struct{ check, sql string }{
 		WHERE n.type = 'order.paid' AND o.status = 'paid' AND b.subject IS NULL
 			AND NOT EXISTS (SELECT 1 FROM notice_attempts t WHERE t.notice_id = n.id AND t.ok)`},
 	{"nothing is owed that is done", `
-		SELECT format('order %s is %s and its %s is still owed', o.id, o.status, b.kind) FROM outbox b JOIN orders o ON o.id = b.subject
-		WHERE (b.kind = 'order:close' AND o.status <> 'pending_pay') OR (b.kind = 'order:complete' AND o.status <> 'delivered')`},
+		SELECT format('order %s is %s and its %s is still owed', o.id, o.status, b.kind) FROM outbox b
+		JOIN orders o ON o.id = overlay(b.subject::text PLACING '00' FROM 35)::uuid
+		WHERE (b.kind = 'order:close' AND o.status <> 'pending_pay') OR (b.kind = 'order:complete' AND o.status <> 'delivered')
+			OR (b.kind = 'delivery:deadline' AND o.status NOT IN ('paid', 'delivering')) OR (b.kind = 'delivery:revoke' AND o.status <> 'returning')`},
 }
 
 // Audit checks, in one snapshot of the database, that stock adds up, that money

@@ -22,14 +22,18 @@ func TestTheAuditBites(t *testing.T) {
 		"stock held is what open orders hold":                               {"UPDATE stock SET held = held + 1", "UPDATE stock SET held = held - 1"},
 		"an order's stock is held, released or consumed as its status says": {"UPDATE orders SET status = 'closed' WHERE status = 'pending_pay'", "UPDATE orders SET status = 'pending_pay' WHERE status = 'closed'"},
 		"the channels' money is the ledger's":                               {"UPDATE attempts SET paid_amount = paid_amount + 1 WHERE status = 'success'", "UPDATE attempts SET paid_amount = paid_amount - 1 WHERE status = 'success'"},
-		"a paid order is captured once, with its amount":                    {"UPDATE orders SET amount = amount + 1 WHERE status = 'paid'", "UPDATE orders SET amount = amount - 1 WHERE status = 'paid'"},
+		"a paid order is captured once, with what was paid":                 {"UPDATE attempts SET paid_amount = paid_amount + 1 WHERE status = 'success'", "UPDATE attempts SET paid_amount = paid_amount - 1 WHERE status = 'success'"},
+		"no more goes back than came":                                       {refundOf("success", "paid_amount + 1"), "DELETE FROM refunds"},
+		"money that came late or twice goes back":                           {"UPDATE attempts SET disposition = 'late' WHERE status = 'success'", "UPDATE attempts SET disposition = 'applied' WHERE status = 'success'"},
+		"a delivery is stopped before its money goes back":                  {refundOf("success", "1"), "DELETE FROM refunds"},
+		"what an operator must look at is held":                             {refundOf("abnormal", "1"), "DELETE FROM refunds"},
 		"at most one payment moves an order":                                {"INSERT INTO attempts SELECT (substring(id::text for 34) || '3f')::uuid, channel, status, disposition, amount, currency, expire_at, created_at FROM attempts WHERE status = 'success'", "DELETE FROM attempts WHERE id::text LIKE '%3f'"},
 		"the timeline has no gap and ends in the order's status":            {"UPDATE order_events SET seq = seq + 1 WHERE type = 'order.paid'", "UPDATE order_events SET seq = seq - 1 WHERE type = 'order.paid'"},
 		"what must still happen is owed":                                    {"UPDATE outbox SET kind = 'order:closed' WHERE kind = 'order:close'", "UPDATE outbox SET kind = 'order:close' WHERE kind = 'order:closed'"},
 		"a paid order's merchant is told":                                   {"UPDATE outbox SET kind = 'x' WHERE kind = 'delivery:notify'", "UPDATE outbox SET kind = 'delivery:notify' WHERE kind = 'x'"},
 		"nothing is owed that is done":                                      {"INSERT INTO outbox (kind, subject, due_at, created_at) SELECT 'order:complete', id, now(), now() FROM orders WHERE status = 'paid'", "DELETE FROM outbox WHERE kind = 'order:complete'"},
 		"no order skips a state":                                            {"UPDATE order_events SET status = 'completed' WHERE type = 'order.paid'", "UPDATE order_events SET status = 'paid' WHERE type = 'order.paid'"},
-		"a refund that was asked for is followed up":                        {"INSERT INTO refunds SELECT (substring(id::text for 34) || '40')::uuid, id, 'processing', 1, '', now() FROM attempts WHERE status = 'success'", "DELETE FROM refunds"},
+		"a refund that was asked for is followed up":                        {refundOf("processing", "1"), "DELETE FROM refunds"},
 	} {
 		_, err := b.ExecContext(b.ctx, broken.breaks)
 		require.NoError(t, err, check)
@@ -43,4 +47,10 @@ func TestTheAuditBites(t *testing.T) {
 		_, err = b.ExecContext(b.ctx, broken.mends)
 		require.NoError(t, err, check)
 	}
+}
+
+// refundOf makes a refund of the one payment that was made.
+func refundOf(status, amount string) string {
+	return `INSERT INTO refunds (id, attempt_id, status, amount, reason, created_at)
+		SELECT (substring(id::text for 34) || '40')::uuid, id, '` + status + `', ` + amount + `, '', now() FROM attempts WHERE status = 'success'`
 }

@@ -67,6 +67,7 @@ func (s *Store) changeBatch(ctx context.Context, conn *pgxpool.Conn, list []chan
 	for id, o := range found {
 		w.changes(before[id], o)
 	}
+	w.deaths()
 	w.now = s.now() // what a change made due is due now
 	b = &pgx.Batch{}
 	due := w.queue(b)
@@ -148,6 +149,20 @@ func (w *writes) settle(t *tasks.Settlement, err error, live map[tasks.Key]rowVe
 	}
 }
 
+// deaths owes an alert for each row that the batch leaves dead. It comes last:
+// a row that an event has made pointless meanwhile is deleted, and nobody need
+// hear of it.
+func (w *writes) deaths() {
+	for _, row := range w.outbox {
+		if row == nil {
+			continue
+		}
+		if m, dead := tasks.Death(*row); dead {
+			w.owe(m)
+		}
+	}
+}
+
 // changes gathers what differs between an order as it was loaded and as it is.
 func (w *writes) changes(before, after *order.Order) {
 	if before == after || before.Version == after.Version {
@@ -212,9 +227,13 @@ func queueLocks(b *pgx.Batch, ids []order.ID) {
 }
 
 // orderIDs are the orders that the changes touch, each once, and of those the
-// ones that they may change.
+// ones that they may change. An alert touches none: each is a new row, so that
+// only its own try and an operator's hand are ever on it.
 func orderIDs(list []change) (touched, applied []order.ID) {
 	for _, c := range list {
+		if c.order.IsZero() {
+			continue
+		}
 		touched = append(touched, c.order)
 		if c.apply != nil {
 			applied = append(applied, c.order)

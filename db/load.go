@@ -15,10 +15,10 @@ import (
 
 const (
 	orderColumns = `id, merchant_id, buyer_id, coalesce(merchant_order_no, ''), currency, amount, fee_bps, status, hold, version,
-	items, metadata, delivery, created_at, expire_at, paid_at, closed_at, delivered_at, completed_at`
+	items, metadata, delivery, deliver_within, revoke_within, created_at, expire_at, paid_at, cancel_at, closed_at, delivered_at, completed_at`
 	attemptColumns = `id, channel, status, disposition, amount, currency, expire_at, created_at,
 	trade_no, paid_amount, paid_currency, paid_at, reason`
-	refundColumns = `id, attempt_id, status, amount, reason, created_at, done_at`
+	refundColumns = `id, attempt_id, status, amount, reason, problem, voucher, created_at, done_at`
 )
 
 // queueOrders queues the reading of whole orders: three statements, in one
@@ -131,22 +131,33 @@ type deliveryJSON struct {
 	DeliveredAt time.Time            `json:"delivered_at,omitzero"`
 	Proof       string               `json:"proof,omitempty"`
 	Reason      string               `json:"reason,omitempty"`
+	DeliverBy   time.Time            `json:"deliver_by,omitzero"`
+	Overdue     int                  `json:"overdue,omitempty"`
+	RevokeBy    time.Time            `json:"revoke_by,omitzero"`
+	Untold      bool                 `json:"untold,omitempty"`
+	Unanswered  bool                 `json:"unanswered,omitempty"`
+	Claim       string               `json:"claim,omitempty"`
+	ClaimAt     time.Time            `json:"claim_at,omitzero"`
+	ResolvedAt  time.Time            `json:"resolved_at,omitzero"`
 }
 
 func scanOrder(rows pgx.Rows) (*order.Order, error) {
 	var (
-		o                             order.Order
-		id                            uuid.UUID
-		items, metadata, delivery     []byte
-		paid, closed, delivered, done *time.Time
+		o                                       order.Order
+		id                                      uuid.UUID
+		items, metadata, delivery               []byte
+		deliverWithin, revokeWithin             int64
+		paid, canceled, closed, delivered, done *time.Time
 	)
 	err := rows.Scan(&id, &o.MerchantID, &o.BuyerID, &o.MerchantOrderNo, &o.Currency, &o.Amount, &o.FeeBps, (*string)(&o.Status), &o.Hold, &o.Version,
-		&items, &metadata, &delivery, &o.CreatedAt, &o.ExpireAt, &paid, &closed, &delivered, &done)
+		&items, &metadata, &delivery, &deliverWithin, &revokeWithin, &o.CreatedAt, &o.ExpireAt, &paid, &canceled, &closed, &delivered, &done)
 	if err != nil {
 		return nil, err
 	}
 	o.ID = order.ID(id)
 	o.CreatedAt, o.ExpireAt = o.CreatedAt.UTC(), o.ExpireAt.UTC()
+	o.DeliverWithin, o.RevokeWithin = time.Duration(deliverWithin)*time.Second, time.Duration(revokeWithin)*time.Second
+	o.CancelAt = timeOf(canceled)
 	o.PaidAt, o.ClosedAt, o.DeliveredAt, o.CompletedAt = timeOf(paid), timeOf(closed), timeOf(delivered), timeOf(done)
 	if err := json.Unmarshal(items, &o.Items); err != nil {
 		return nil, fmt.Errorf("items of order %s: %w", o.ID, err)
@@ -185,7 +196,7 @@ func scanRefund(rows pgx.Rows) (*order.Refund, error) {
 		id, attempt uuid.UUID
 		doneAt      *time.Time
 	)
-	err := rows.Scan(&id, &attempt, (*string)(&r.Status), &r.Amount, &r.Reason, &r.CreatedAt, &doneAt)
+	err := rows.Scan(&id, &attempt, (*string)(&r.Status), &r.Amount, &r.Reason, &r.Problem, &r.Voucher, &r.CreatedAt, &doneAt)
 	r.ID, r.Attempt, r.DoneAt = order.RefundID(id), order.AttemptID(attempt), timeOf(doneAt)
 	r.CreatedAt = r.CreatedAt.UTC()
 	return &r, err

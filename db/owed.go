@@ -27,7 +27,7 @@ func (d *DB) Owed(ctx context.Context, kind tasks.Kind, subjects []tasks.Subject
 			promoted *time.Time
 		)
 		err = rows.Scan(&subject, &r.Payload, &r.DueAt, &r.Generation, &r.Attempts, &r.LastError, &r.CreatedAt, &promoted)
-		r.Key, r.PromotedAt = tasks.Key{Kind: kind, Subject: subject}, timeOf(promoted)
+		r.Key, r.DueAt, r.PromotedAt = tasks.Key{Kind: kind, Subject: subject}, r.DueAt.UTC(), timeOf(promoted)
 		return r, err
 	}, func(r tasks.Row) { list = append(list, r) })
 	if err != nil {

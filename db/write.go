@@ -80,9 +80,8 @@ func (w *writes) consequences(o *order.Order) {
 		for i, p := range ledger.Postings(o, e) {
 			w.postings = append(w.postings, postingRow{o.ID, e.Seq, i, e.At, p})
 		}
-		if e.Type == order.EventPaid {
-			id := order.DeliveryID(o.ID)
-			w.notices = append(w.notices, merchant.Notice{ID: id.String(), MerchantID: o.MerchantID, Type: string(e.Type), Body: merchant.OrderPaid(o, e.At)})
+		if n, tells := merchant.NoticeOf(o, e); tells {
+			w.notices = append(w.notices, n)
 		}
 		owed, moot := w.terms.Follow(o, e)
 		for _, k := range moot {
@@ -120,26 +119,28 @@ func (w *writes) queue(b *pgx.Batch) (due []tasks.Key) {
 
 func (w *writes) queueOrders(b *pgx.Batch) {
 	if list := w.made; len(list) > 0 {
-		b.Queue(`INSERT INTO orders (id, merchant_id, buyer_id, merchant_order_no, currency, amount, fee_bps, status, hold, version, items, metadata, created_at, expire_at)
-			SELECT id, merchant_id, buyer_id, nullif(no, ''), currency, amount, fee_bps, status, '', version, items::jsonb, metadata::jsonb, created_at, expire_at
-			FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::int[], $8::text[], $9::int[], $10::text[], $11::text[], $12::timestamptz[], $13::timestamptz[])
-			AS o (id, merchant_id, buyer_id, no, currency, amount, fee_bps, status, version, items, metadata, created_at, expire_at)`,
+		b.Queue(`INSERT INTO orders (id, merchant_id, buyer_id, merchant_order_no, currency, amount, fee_bps, status, hold, version, items, metadata, deliver_within, revoke_within, created_at, expire_at)
+			SELECT id, merchant_id, buyer_id, nullif(no, ''), currency, amount, fee_bps, status, '', version, items::jsonb, metadata::jsonb, deliver_within, revoke_within, created_at, expire_at
+			FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::int[], $8::text[], $9::int[], $10::text[], $11::text[], $12::int[], $13::int[], $14::timestamptz[], $15::timestamptz[])
+			AS o (id, merchant_id, buyer_id, no, currency, amount, fee_bps, status, version, items, metadata, deliver_within, revoke_within, created_at, expire_at)`,
 			col(list, orderID), col(list, func(o *order.Order) string { return o.MerchantID }),
 			col(list, func(o *order.Order) string { return o.BuyerID }), col(list, func(o *order.Order) string { return o.MerchantOrderNo }),
 			col(list, func(o *order.Order) string { return o.Currency }), col(list, func(o *order.Order) int64 { return o.Amount }),
 			col(list, func(o *order.Order) int { return o.FeeBps }), col(list, func(o *order.Order) string { return string(o.Status) }),
 			col(list, func(o *order.Order) int { return o.Version }), col(list, func(o *order.Order) string { return text(o.Items) }),
 			col(list, func(o *order.Order) *string { return metadata(o) }),
+			col(list, func(o *order.Order) int { return int(o.DeliverWithin.Seconds()) }), col(list, func(o *order.Order) int { return int(o.RevokeWithin.Seconds()) }),
 			col(list, func(o *order.Order) time.Time { return o.CreatedAt }), col(list, func(o *order.Order) time.Time { return o.ExpireAt }))
 	}
 	if list := w.changed; len(list) > 0 {
 		b.Queue(`UPDATE orders SET status = v.status, hold = v.hold, version = v.version, delivery = v.delivery::jsonb,
-			paid_at = v.paid_at, closed_at = v.closed_at, delivered_at = v.delivered_at, completed_at = v.completed_at
-			FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[])
-			AS v (id, status, hold, version, delivery, paid_at, closed_at, delivered_at, completed_at) WHERE orders.id = v.id`,
+			paid_at = v.paid_at, cancel_at = v.cancel_at, closed_at = v.closed_at, delivered_at = v.delivered_at, completed_at = v.completed_at
+			FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[], $10::timestamptz[])
+			AS v (id, status, hold, version, delivery, paid_at, cancel_at, closed_at, delivered_at, completed_at) WHERE orders.id = v.id`,
 			col(list, orderID), col(list, func(o *order.Order) string { return string(o.Status) }),
 			col(list, func(o *order.Order) string { return o.Hold }), col(list, func(o *order.Order) int { return o.Version }), col(list, delivery),
-			col(list, func(o *order.Order) *time.Time { return timeOrNull(o.PaidAt) }), col(list, func(o *order.Order) *time.Time { return timeOrNull(o.ClosedAt) }),
+			col(list, func(o *order.Order) *time.Time { return timeOrNull(o.PaidAt) }), col(list, func(o *order.Order) *time.Time { return timeOrNull(o.CancelAt) }),
+			col(list, func(o *order.Order) *time.Time { return timeOrNull(o.ClosedAt) }),
 			col(list, func(o *order.Order) *time.Time { return timeOrNull(o.DeliveredAt) }), col(list, func(o *order.Order) *time.Time { return timeOrNull(o.CompletedAt) }))
 	}
 }
@@ -159,12 +160,13 @@ func (w *writes) queueParts(b *pgx.Batch) {
 			col(list, func(a *order.Attempt) string { return a.Reason }))
 	}
 	if list := w.refunds; len(list) > 0 {
-		b.Queue(`INSERT INTO refunds (id, attempt_id, status, amount, reason, created_at, done_at)
-			SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[], $7::timestamptz[])
-			ON CONFLICT (id) DO UPDATE SET status = excluded.status, reason = excluded.reason, done_at = excluded.done_at`,
+		b.Queue(`INSERT INTO refunds (id, attempt_id, status, amount, reason, problem, voucher, created_at, done_at)
+			SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::timestamptz[], $9::timestamptz[])
+			ON CONFLICT (id) DO UPDATE SET status = excluded.status, problem = excluded.problem, voucher = excluded.voucher, done_at = excluded.done_at`,
 			col(list, func(r *order.Refund) [16]byte { return r.ID }), col(list, func(r *order.Refund) [16]byte { return r.Attempt }),
 			col(list, func(r *order.Refund) string { return string(r.Status) }), col(list, func(r *order.Refund) int64 { return r.Amount }),
-			col(list, func(r *order.Refund) string { return r.Reason }), col(list, func(r *order.Refund) time.Time { return r.CreatedAt }),
+			col(list, func(r *order.Refund) string { return r.Reason }), col(list, func(r *order.Refund) string { return r.Problem }),
+			col(list, func(r *order.Refund) string { return r.Voucher }), col(list, func(r *order.Refund) time.Time { return r.CreatedAt }),
 			col(list, func(r *order.Refund) *time.Time { return timeOrNull(r.DoneAt) }))
 	}
 	if list := w.events; len(list) > 0 {

@@ -25,6 +25,7 @@ func (a Account) Kind() string {
 // The accounts. Receivables are assets per channel; pending and available are
 // what is owed to a merchant before and after an order is complete.
 const (
+	Bank          Account = "bank"
 	RefundPayable Account = "refund_payable"
 	SuspenseLong  Account = "suspense_long" // money we cannot place (长款)
 	PlatformFee   Account = "platform_fee"
@@ -48,7 +49,10 @@ type Posting struct {
 	Currency string
 }
 
-// Postings are the postings of one event of o, empty when no money moves.
+// Postings are the postings of one event of o, empty when no money moves. They
+// follow from the event and from what never changes of an order, so that they
+// can be checked at any time.
+//
 // The platform's commission is taken when the order is complete: until then a
 // refund is exact.
 func Postings(o *order.Order, e order.Event) []Posting {
@@ -66,13 +70,20 @@ func Postings(o *order.Order, e order.Event) []Posting {
 		return post(Receivable(d.Channel), RefundPayable, d.Amount, d.Currency)
 	case order.EventMismatch:
 		return post(Receivable(d.Channel), SuspenseLong, d.Amount, d.Currency)
+	case order.EventMismatchAccepted: // taken back, and booked as paid by the next event
+		return post(SuspenseLong, Receivable(d.Channel), d.Amount, d.Currency)
 	case order.EventRefundCreated:
-		if o.Attempt(d.Attempt).Disposition != order.Applied {
-			return nil // its money was booked as owed back when it came
+		if from := givenBack(o, e); from != RefundPayable {
+			return post(from, RefundPayable, d.Amount, d.Currency)
 		}
-		return post(Pending(o.MerchantID), RefundPayable, d.Amount, o.Currency)
+	case order.EventRefundCanceled, order.EventRefundClosed:
+		if from := givenBack(o, e); from != RefundPayable {
+			return post(RefundPayable, from, d.Amount, d.Currency)
+		}
 	case order.EventRefundSucceeded:
-		return post(RefundPayable, Receivable(d.Channel), d.Amount, o.Currency)
+		return post(RefundPayable, Receivable(d.Channel), d.Amount, d.Currency)
+	case order.EventRefundPaidOut:
+		return post(RefundPayable, Bank, d.Amount, d.Currency)
 	case order.EventCompleted:
 		fee := o.Fee(d.Amount)
 		return append(
@@ -80,4 +91,18 @@ func Postings(o *order.Order, e order.Event) []Posting {
 			post(Pending(o.MerchantID), PlatformFee, fee, o.Currency)...)
 	}
 	return nil
+}
+
+// givenBack is the account whose money a refund gives back. A payment that came
+// late or twice was booked as owed back when it came.
+func givenBack(o *order.Order, e order.Event) Account {
+	switch {
+	case e.Detail.Disposition == order.Mismatch:
+		return SuspenseLong
+	case e.Detail.Disposition != order.Applied:
+		return RefundPayable
+	case e.Status == order.Completed:
+		return Available(o.MerchantID)
+	}
+	return Pending(o.MerchantID)
 }

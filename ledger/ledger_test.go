@@ -17,8 +17,7 @@ func TestPostingsOfEachEvent(t *testing.T) {
 	t.Parallel()
 	id := ident.New[order.Order]()
 	applied := &order.Attempt{ID: ident.WithPart[order.Attempt](id, 1), Disposition: order.Applied}
-	late := &order.Attempt{ID: ident.WithPart[order.Attempt](id, 2), Disposition: order.Late}
-	o := &order.Order{ID: id, MerchantID: "m_1", Currency: "CNY", FeeBps: 100, Attempts: []*order.Attempt{applied, late}}
+	o := &order.Order{ID: id, MerchantID: "m_1", Currency: "CNY", FeeBps: 100, Attempts: []*order.Attempt{applied}}
 	free := *o
 	free.FeeBps = 0
 	all := *o
@@ -26,6 +25,9 @@ func TestPostingsOfEachEvent(t *testing.T) {
 
 	const receivable, pending, available = "channel_receivable:sandbox", "merchant_pending:m_1", "merchant_available:m_1"
 	came := order.Detail{Attempt: applied.ID, Channel: "sandbox", Amount: 1250, Currency: "CNY"}
+	back := func(of order.Disposition) order.Detail {
+		return order.Detail{Attempt: applied.ID, Channel: "sandbox", Disposition: of, Amount: 1250, Currency: "CNY"}
+	}
 	for _, tc := range []struct {
 		name   string
 		o      *order.Order
@@ -39,9 +41,17 @@ func TestPostingsOfEachEvent(t *testing.T) {
 		{"twice", o, order.EventDuplicatePayment, came, []ledger.Posting{{receivable, "refund_payable", 1250, "CNY"}}},
 		{"the wrong sum, as it came", o, order.EventMismatch, order.Detail{Channel: "sandbox", Amount: 7, Currency: "USD"}, []ledger.Posting{{receivable, "suspense_long", 7, "USD"}}},
 		{"the wrong sum, nothing", o, order.EventMismatch, order.Detail{Channel: "sandbox", Currency: "CNY"}, nil},
-		{"a refund of the order's money", o, order.EventRefundCreated, order.Detail{Attempt: applied.ID, Channel: "sandbox", Amount: 1250}, []ledger.Posting{{pending, "refund_payable", 1250, "CNY"}}},
-		{"a refund of late money", o, order.EventRefundCreated, order.Detail{Attempt: late.ID, Channel: "sandbox", Amount: 1250}, nil},
-		{"a refund is done", o, order.EventRefundSucceeded, order.Detail{Attempt: late.ID, Channel: "sandbox", Amount: 1250}, []ledger.Posting{{"refund_payable", receivable, 1250, "CNY"}}},
+		{"the wrong sum is accepted", o, order.EventMismatchAccepted, came, []ledger.Posting{{"suspense_long", receivable, 1250, "CNY"}}},
+		{"a refund of the order's money", o, order.EventRefundCreated, back(order.Applied), []ledger.Posting{{pending, "refund_payable", 1250, "CNY"}}},
+		{"a refund of late money", o, order.EventRefundCreated, back(order.Late), nil},
+		{"a refund of what came twice", o, order.EventRefundCreated, back(order.Duplicate), nil},
+		{"a refund of the wrong sum", o, order.EventRefundCreated, back(order.Mismatch), []ledger.Posting{{"suspense_long", "refund_payable", 1250, "CNY"}}},
+		{"a refund is called back", o, order.EventRefundCanceled, back(order.Applied), []ledger.Posting{{"refund_payable", pending, 1250, "CNY"}}},
+		{"a refund of the wrong sum is called back", o, order.EventRefundCanceled, back(order.Mismatch), []ledger.Posting{{"refund_payable", "suspense_long", 1250, "CNY"}}},
+		{"a refund is closed by the channel", o, order.EventRefundClosed, back(order.Applied), []ledger.Posting{{"refund_payable", pending, 1250, "CNY"}}},
+		{"a refund of late money is closed by the channel", o, order.EventRefundClosed, back(order.Late), nil},
+		{"a refund is done", o, order.EventRefundSucceeded, back(order.Late), []ledger.Posting{{"refund_payable", receivable, 1250, "CNY"}}},
+		{"a refund is paid out", o, order.EventRefundPaidOut, back(order.Applied), []ledger.Posting{{"refund_payable", "bank", 1250, "CNY"}}},
 		{"a refund is submitted", o, order.EventRefundSubmitted, came, nil},
 		{"a refund cannot be made", o, order.EventRefundAbnormal, came, nil},
 		{"completed", o, order.EventCompleted, order.Detail{Amount: 1250}, []ledger.Posting{{pending, available, 1238, "CNY"}, {pending, "platform_fee", 12, "CNY"}}},
@@ -59,11 +69,24 @@ func TestPostingsOfEachEvent(t *testing.T) {
 	}
 }
 
+// What was settled to the merchant is taken from what was settled.
+func TestARefundOfACompletedOrder(t *testing.T) {
+	t.Parallel()
+	o := &order.Order{MerchantID: "m_1"}
+	d := order.Detail{Channel: "sandbox", Disposition: order.Applied, Amount: 5, Currency: "CNY"}
+	for event, want := range map[order.EventType]ledger.Posting{
+		order.EventRefundCreated:  {Debit: "merchant_available:m_1", Credit: "refund_payable", Amount: 5, Currency: "CNY"},
+		order.EventRefundCanceled: {Debit: "refund_payable", Credit: "merchant_available:m_1", Amount: 5, Currency: "CNY"},
+	} {
+		require.Equal(t, []ledger.Posting{want}, ledger.Postings(o, order.Event{Type: event, Status: order.Completed, Detail: d}))
+	}
+}
+
 func TestAccounts(t *testing.T) {
 	t.Parallel()
 	for account, kind := range map[ledger.Account]string{
 		ledger.Receivable("a:b"): "channel_receivable", ledger.Pending("m"): "merchant_pending", ledger.Available("m"): "merchant_available",
-		ledger.RefundPayable: "refund_payable", ledger.SuspenseLong: "suspense_long", ledger.PlatformFee: "platform_fee",
+		ledger.RefundPayable: "refund_payable", ledger.Bank: "bank", ledger.SuspenseLong: "suspense_long", ledger.PlatformFee: "platform_fee",
 	} {
 		require.Equal(t, kind, account.Kind())
 	}
@@ -80,11 +103,15 @@ func TestTheBooksTellTheOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		books := map[purse]int64{}
+		var completed int64
 		ordertest.Live(t, func(s ordertest.Step) {
 			if !s.Moved() {
 				return
 			}
 			for _, e := range s.After.Events() {
+				if e.Type == order.EventCompleted {
+					completed = e.Detail.Amount
+				}
 				for _, p := range ledger.Postings(s.After, e) {
 					if p.Amount <= 0 || p.Debit == p.Credit || p.Currency == "" {
 						t.Fatalf("%s: %+v", e.Type, p)
@@ -93,44 +120,54 @@ func TestTheBooksTellTheOrder(t *testing.T) {
 					books[purse{p.Credit, p.Currency}] -= p.Amount
 				}
 			}
-			compare(t, s, books, told(s.After))
+			compare(t, s, books, told(s.After, completed))
 		})
 	})
 }
 
-// told is what the books should be, from the parts alone.
-func told(o *order.Order) map[purse]int64 {
+// told is what the books should be, from the parts alone, and from what there
+// was to settle when the order was completed.
+func told(o *order.Order, completed int64) map[purse]int64 {
 	want := map[purse]int64{}
-	mine := func(a ledger.Account) purse { return purse{a, o.Currency} }
+	var given int64 // of the order's own money
 	for _, a := range o.Attempts {
 		if a.Status != order.AttemptSuccess {
 			continue
 		}
 		want[purse{ledger.Receivable(a.Channel), a.PaidCurrency}] += a.PaidAmount
-		switch a.Disposition {
-		case order.Applied:
-			want[mine(ledger.Pending(o.MerchantID))] -= a.PaidAmount
-		case order.Mismatch:
+		if a.Disposition == order.Mismatch {
 			want[purse{ledger.SuspenseLong, a.PaidCurrency}] -= a.PaidAmount
 		}
 	}
 	for _, r := range o.Refunds {
 		a := o.Attempt(r.Attempt)
-		if r.Status == order.RefundSuccess {
-			want[purse{ledger.Receivable(a.Channel), a.PaidCurrency}] -= r.Amount
-		} else {
-			want[mine(ledger.RefundPayable)] -= r.Amount
+		switch r.Status {
+		case order.RefundClosed, order.RefundCanceled:
+			continue
+		case order.RefundSuccess:
+			from := ledger.Receivable(a.Channel)
+			if r.Voucher != "" {
+				from = ledger.Bank
+			}
+			want[purse{from, a.PaidCurrency}] -= r.Amount
+		default:
+			want[purse{ledger.RefundPayable, a.PaidCurrency}] -= r.Amount
 		}
-		if a.Disposition == order.Applied {
-			want[mine(ledger.Pending(o.MerchantID))] += r.Amount
+		switch a.Disposition {
+		case order.Applied:
+			given += r.Amount
+		case order.Mismatch:
+			want[purse{ledger.SuspenseLong, a.PaidCurrency}] += r.Amount
 		}
 	}
-	if o.Status == order.Completed {
-		fee := o.Fee(o.Received())
-		want[mine(ledger.Pending(o.MerchantID))] += o.Received()
-		want[mine(ledger.Available(o.MerchantID))] -= o.Received() - fee
-		want[mine(ledger.PlatformFee)] -= fee
+	mine := func(a ledger.Account) purse { return purse{a, o.Currency} }
+	if o.CompletedAt.IsZero() {
+		want[mine(ledger.Pending(o.MerchantID))] -= o.Received() - given
+		return want
 	}
+	fee := o.Fee(completed)
+	want[mine(ledger.Available(o.MerchantID))] -= completed - fee - (given - (o.Received() - completed))
+	want[mine(ledger.PlatformFee)] -= fee
 	return want
 }
 

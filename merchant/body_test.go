@@ -27,6 +27,7 @@ func paidOrder(t testing.TB) *order.Order {
 	require.NoError(t, err)
 	a, err := o.Pay("sandbox", "app:shop", noon)
 	require.NoError(t, err)
+	require.NoError(t, o.Claim(a.ID, "app:shop", noon))
 	require.NoError(t, o.Receive(order.Receipt{
 		Attempt: a.ID, Channel: "sandbox", TradeNo: "T1", Amount: 1900, Currency: "CNY", PaidAt: noon.Add(time.Second),
 	}, noon.Add(2*time.Second)))
@@ -40,10 +41,48 @@ func TestOrderPaidBody(t *testing.T) {
 		`"currency":"CNY","amount":1900,"status":"paid",` +
 		`"items":[{"sku":"tea","name":"Tea <green> & 茶","quantity":2,"unit_price":950}],` +
 		`"metadata":{"demo":"deliver","table":"7"},` +
-		`"created_at":"2026-03-04T04:00:00.123456Z","paid_at":"2026-03-04T04:00:01.123456Z",` +
+		`"created_at":"2026-03-04T04:00:00.123456Z","paid_at":"2026-03-04T04:00:01.123456Z","deliver_by":"2026-03-06T04:00:03Z",` +
 		`"payment":{"id":"01960000000070008000000000000002","channel":"sandbox","trade_no":"T1",` +
 		`"amount":1900,"currency":"CNY","paid_at":"2026-03-04T04:00:01.123456Z"}}}}`
-	require.Equal(t, want, string(OrderPaid(paidOrder(t), noon.Add(3*time.Second))))
+	require.Equal(t, want, string(told(t, paidOrder(t))))
+}
+
+func told(t *testing.T, o *order.Order) []byte {
+	t.Helper()
+	n, tells := NoticeOf(o, order.Event{Type: order.EventPaid, At: noon.Add(3 * time.Second)})
+	require.True(t, tells)
+	require.Equal(t, order.DeliveryID(o.ID).String(), n.ID)
+	require.Equal(t, o.MerchantID, n.MerchantID)
+	require.Equal(t, OrderPaid, n.Type)
+	return n.Body
+}
+
+// What else a merchant hears of an order, and of which it hears nothing.
+func TestWhatAMerchantHears(t *testing.T) {
+	t.Parallel()
+	var heard []string
+	hear := func(o *order.Order) {
+		for _, e := range o.Events() {
+			if n, tells := NoticeOf(o, e); tells {
+				require.True(t, json.Valid(n.Body))
+				require.Contains(t, string(n.Body), `{"type":"`+n.Type+`"`)
+				heard = append(heard, n.Type)
+			}
+		}
+		o.Forget()
+	}
+	o := paidOrder(t)
+	hear(o)
+	require.NoError(t, o.Overdue(o.OverdueAt(1)))
+	require.NoError(t, o.Overdue(o.OverdueAt(2)))
+	hear(o)
+	require.NoError(t, o.Cancel("changed my mind", "app:shop", noon))
+	hear(o)
+	require.NoError(t, o.Revoke("stopped", "merchant:m_1", noon))
+	hear(o)
+	require.NoError(t, o.SucceedRefund(o.Refunds[0].ID, noon))
+	hear(o)
+	require.Equal(t, []string{OrderPaid, DeliveryOverdue, RevokeRequested, RefundSucceeded}, heard)
 }
 
 func TestOrderPaidBodyIsAlwaysJSON(t *testing.T) {
@@ -52,13 +91,13 @@ func TestOrderPaidBodyIsAlwaysJSON(t *testing.T) {
 	o.Items[0].Name = "broken \xff UTF-8"
 	o.Metadata = nil
 	o.PaidAt = time.Date(12345, 1, 1, 0, 0, 0, 0, time.UTC) // encoding/json refuses a time.Time beyond year 9999
-	require.True(t, json.Valid(OrderPaid(o, noon)))
+	require.True(t, json.Valid(told(t, o)))
 }
 
 func BenchmarkOrderPaid(b *testing.B) {
 	o := paidOrder(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		OrderPaid(o, noon)
+		NoticeOf(o, order.Event{Type: order.EventPaid, At: noon})
 	}
 }

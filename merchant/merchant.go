@@ -11,10 +11,13 @@ import (
 
 // Merchant is who sells and delivers.
 type Merchant struct {
-	ID        string
-	Name      string
-	FeeBps    int // the platform's commission, 1/100 of a percent
-	CreatedAt time.Time
+	ID     string
+	Name   string
+	FeeBps int // the platform's commission, 1/100 of a percent
+	// How long a delivery may take, and how long stopping one; whole seconds, 0
+	// for the usual time.
+	DeliverWithin, RevokeWithin time.Duration
+	CreatedAt                   time.Time
 }
 
 // EndpointID identifies an endpoint.

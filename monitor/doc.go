@@ -17,6 +17,7 @@
 //	orderflow_order_close_lateness_seconds     histogram  -                    from when an unpaid order was due to close until it was closed
 //	orderflow_notice_attempt_duration_seconds  histogram  outcome              tries to deliver a notice to a merchant
 //	orderflow_callback_to_merchant_seconds     histogram  -                    from a payment's callback until the merchant had its notice
+//	orderflow_alerts_total                     counter    name                 alerts that were sent to whoever is on duty
 //	orderflow_relay_promoted_total             counter    -                    outbox rows handed to asynq
 //	orderflow_relay_put_back_total             counter    -                    rows that were handed over, came to nothing, and were put back
 //	orderflow_redis_epochs_total               counter    -                    times that Redis was found emptied, or new

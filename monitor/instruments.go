@@ -26,6 +26,9 @@ func newInstruments(registry prometheus.Registerer) *Metrics {
 		notices: histograms("notice_attempt_duration_seconds", "Tries to deliver a notice to a merchant.", slow(), "outcome"),
 		toMerchant: histogram("callback_to_merchant_seconds", "From a payment's callback until the merchant had its notice.",
 			0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
+		alerts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: name("alerts_total"), Help: "Alerts sent to whoever is on duty.",
+		}, []string{"name"}),
 		promoted: counter("relay_promoted_total", "Outbox rows handed to asynq."),
 		putBack:  counter("relay_put_back_total", "Outbox rows that came to nothing in asynq and were put back."),
 		epochs:   counter("redis_epochs_total", "Times that Redis was found emptied, or new."),
@@ -33,19 +36,23 @@ func newInstruments(registry prometheus.Registerer) *Metrics {
 		commits:  histogram("commit_duration_seconds", "One group commit.", fast()...),
 	}
 	registry.MustRegister(m.requests, m.callbacks, m.tasks, m.closeLateness, m.notices, m.toMerchant,
-		m.promoted, m.putBack, m.epochs, m.batches, m.commits)
+		m.alerts, m.promoted, m.putBack, m.epochs, m.batches, m.commits)
 	m.startAtZero()
 	return m
 }
 
-// startAtZero makes the series of every task there is: a rate misses the first
-// of a series that begins with it, and a first panic is worth an alert.
+// startAtZero makes the series of every task and alert there is: a rate misses
+// the first of a series that begins with it, and a first panic is worth an
+// alert.
 func (m *Metrics) startAtZero() {
 	for _, spec := range tasks.Specs() {
 		m.kinds = append(m.kinds, spec.Kind)
 		for _, outcome := range outcomes() {
 			m.tasks.WithLabelValues(string(spec.Kind), outcome)
 		}
+	}
+	for _, n := range tasks.AlertNames() {
+		m.alerts.WithLabelValues(string(n))
 	}
 }
 

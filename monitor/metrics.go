@@ -24,6 +24,7 @@ type Metrics struct {
 	closeLateness prometheus.Histogram
 	notices       *prometheus.HistogramVec
 	toMerchant    prometheus.Histogram
+	alerts        *prometheus.CounterVec
 	promoted      prometheus.Counter
 	putBack       prometheus.Counter
 	epochs        prometheus.Counter
@@ -112,6 +113,12 @@ func (m *Metrics) NoticeAttempt(outcome string, took time.Duration) {
 // CallbackToMerchant counts a paid order whose merchant knows, so long after
 // the channel's callback came.
 func (m *Metrics) CallbackToMerchant(took time.Duration) { m.toMerchant.Observe(seconds(took)) }
+
+// AlertSent counts an alert that every sender took. What could not be sent yet
+// is a row of alert:send.
+func (m *Metrics) AlertSent(name tasks.AlertName) {
+	m.alerts.WithLabelValues(among(tasks.AlertNames(), name)).Inc()
+}
 
 // Promoted counts rows that the relay handed to asynq.
 func (m *Metrics) Promoted(rows int) { m.promoted.Add(float64(max(rows, 0))) }

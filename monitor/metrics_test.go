@@ -74,6 +74,7 @@ func countAll(m *Metrics) {
 	m.OrderClosed(time.Second)
 	m.NoticeAttempt("delivered", time.Millisecond)
 	m.CallbackToMerchant(time.Second)
+	m.AlertSent(tasks.AlertTaskDead)
 	m.Promoted(3)
 	m.PutBack(2)
 	m.RedisEpoch()
@@ -115,6 +116,7 @@ func TestEveryMethodCounts(t *testing.T) {
 		`orderflow_order_close_lateness_seconds`:                                                    1,
 		`orderflow_notice_attempt_duration_seconds{outcome="delivered"}`:                            1,
 		`orderflow_callback_to_merchant_seconds`:                                                    1,
+		`orderflow_alerts_total{name="task_dead"}`:                                                  1,
 		`orderflow_relay_promoted_total`:                                                            3,
 		`orderflow_relay_put_back_total`:                                                            2,
 		`orderflow_redis_epochs_total`:                                                              1,
@@ -139,6 +141,7 @@ func TestLabelsStayFew(t *testing.T) {
 				m.HTTPRequest(stranger, stranger, i, -time.Second)
 				m.Callback(stranger, stranger)
 				m.TaskDone(tasks.Kind(stranger), stranger, time.Millisecond)
+				m.AlertSent(tasks.AlertName(stranger))
 				m.NoticeAttempt(stranger+"\xff", time.Millisecond)
 				m.NoticeAttempt(strings.Repeat(stranger, 50), time.Millisecond)
 			}
@@ -168,6 +171,7 @@ func TestLabelsStayFew(t *testing.T) {
 		"orderflow_task_duration_seconds kind":              len(tasks.Specs()) + 1,
 		"orderflow_task_duration_seconds outcome":           len(outcomes()) + 1,
 		"orderflow_notice_attempt_duration_seconds outcome": 1,
+		"orderflow_alerts_total name":                       len(tasks.AlertNames()) + 1,
 	} {
 		require.Len(t, values[key], most, key)
 		require.True(t, values[key][other], key)

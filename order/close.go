@@ -10,11 +10,19 @@ func (o *Order) Expire(now time.Time) error {
 	return o.close("not paid in time", System, now)
 }
 
-// Cancel calls an unpaid order off (O2, then O3). It may still end paid, when
-// the buyer's money was already on its way.
+// Cancel calls an order off. Unpaid, it closes (O2, then O3), and may still turn
+// out paid when the buyer's money was already on its way. Paid and not yet
+// delivered, its merchant is asked to stop (O8).
 func (o *Order) Cancel(reason string, by Actor, now time.Time) error {
-	if o.Status != PendingPay && o.Status != Closing && o.Status != Closed {
-		return &Refusal{"cancel", o.Status, "it has been paid"}
+	switch o.Status {
+	case Delivered, Completed:
+		return &Refusal{"cancel", o.Status, "the goods are with the buyer; ask for a refund"}
+	case Paid, Delivering:
+		o.CancelAt = now
+		o.callOff(reason, by, now)
+		return nil
+	case PendingPay:
+		o.CancelAt = now
 	}
 	return o.close(reason, by, now)
 }
@@ -23,13 +31,9 @@ func (o *Order) close(reason string, by Actor, now time.Time) error {
 	if o.Status != PendingPay {
 		return ErrAlready
 	}
-	for _, a := range o.Attempts {
-		if a.Status == AttemptInit {
-			a.Status = AttemptVoid
-		}
-	}
 	o.move(Closing)
 	o.record(EventClosing, by, now, Detail{Reason: reason})
+	o.voidAsked(now)
 	o.settleClosing(now)
 	return nil
 }
@@ -40,7 +44,7 @@ func (o *Order) settleClosing(now time.Time) {
 		return
 	}
 	for _, a := range o.Attempts {
-		if a.open() {
+		if a.Open() {
 			return
 		}
 	}

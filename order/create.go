@@ -16,6 +16,7 @@ const (
 	MinPayWindow   = time.Second
 	MaxPayWindow   = 30 * 24 * time.Hour
 	defaultWindow  = 15 * time.Minute
+	MaxDelivery    = 90 * 24 * time.Hour
 	maxTextLen     = 128
 	maxMetadataLen = 512
 )
@@ -30,6 +31,11 @@ type Draft struct {
 	Metadata        map[string]string
 	PayWithin       time.Duration // 0 means 15 minutes
 	FeeBps          int
+	// Virtual goods need no parcel: they are delivered, or stopped, in minutes.
+	Virtual bool
+	// What the merchant agreed to; 0 means 48 and 24 hours, or 10 minutes each
+	// for virtual goods.
+	DeliverWithin, RevokeWithin time.Duration
 }
 
 // New makes an order from a draft (O1), or returns an Invalid naming every
@@ -46,6 +52,7 @@ func New(id ID, d Draft, by Actor, now time.Time) (*Order, error) {
 	o := &Order{
 		ID: id, MerchantID: d.MerchantID, BuyerID: d.BuyerID, MerchantOrderNo: d.MerchantOrderNo,
 		Currency: d.Currency, Amount: amount, FeeBps: d.FeeBps, Items: d.Items, Metadata: d.Metadata,
+		DeliverWithin: d.within(d.DeliverWithin, 48*time.Hour), RevokeWithin: d.within(d.RevokeWithin, 24*time.Hour),
 		CreatedAt: now, ExpireAt: ceilSecond(now.Add(within)),
 	}
 	o.move(PendingPay)
@@ -53,11 +60,28 @@ func New(id ID, d Draft, by Actor, now time.Time) (*Order, error) {
 	return o, nil
 }
 
+// within is what was agreed, else the usual time for such goods.
+func (d Draft) within(agreed, usual time.Duration) time.Duration {
+	switch {
+	case agreed != 0:
+		return agreed
+	case d.Virtual:
+		return 10 * time.Minute
+	}
+	return usual
+}
+
 func ceilSecond(t time.Time) time.Time {
 	if down := t.Truncate(time.Second); down.Before(t) {
 		return down.Add(time.Second)
 	}
 	return t
+}
+
+// isCurrency says whether s is a code of ISO 4217.
+func isCurrency(s string) bool {
+	unit, err := currency.ParseISO(s)
+	return err == nil && unit.String() == s
 }
 
 func check(d Draft) (amount int64, faults Invalid) {
@@ -84,11 +108,16 @@ func check(d Draft) (amount int64, faults Invalid) {
 	name("merchant_id", d.MerchantID, true)
 	name("buyer_id", d.BuyerID, true)
 	name("merchant_order_no", d.MerchantOrderNo, false)
-	if unit, err := currency.ParseISO(d.Currency); err != nil || unit.String() != d.Currency {
+	if !isCurrency(d.Currency) {
 		fault("currency", "want an ISO 4217 code such as CNY")
 	}
 	if d.PayWithin != 0 && (d.PayWithin < MinPayWindow || d.PayWithin > MaxPayWindow) {
 		fault("pay_within_seconds", "want %d to %d", int(MinPayWindow.Seconds()), int(MaxPayWindow.Seconds()))
+	}
+	for field, within := range map[string]time.Duration{"deliver_within_seconds": d.DeliverWithin, "revoke_within_seconds": d.RevokeWithin} {
+		if within != 0 && (within < time.Second || within > MaxDelivery || within%time.Second != 0) {
+			fault(field, "want 1 to %d", int(MaxDelivery.Seconds()))
+		}
 	}
 	if len(d.Items) == 0 || len(d.Items) > MaxItems {
 		fault("items", "want 1 to %d lines", MaxItems)

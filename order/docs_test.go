@@ -14,20 +14,18 @@ import (
 // The page that draws the machines says neither more nor less than the code.
 func TestTheStateMachinesAreDrawnAsTheyAre(t *testing.T) {
 	t.Parallel()
-	var orders []change
 	on := map[change]string{}
 	for _, tr := range order.Transitions() {
-		c := change{tr.Row, string(tr.From), string(tr.To)}
-		orders, on[c] = append(orders, c), tr.On
+		on[change{tr.Row, string(tr.From), string(tr.To)}] = tr.On
 	}
 	for _, tc := range []struct {
 		heading string
 		want    []change
 	}{
-		{"Order", orders},
-		{"Payment attempt", attemptChanges()},
-		{"Refund", refundChanges()},
-		{"Delivery", deliveryChanges()},
+		{"Order", changesOf(order.Transitions())},
+		{"Payment attempt", changesOf(order.AttemptTransitions())},
+		{"Refund", changesOf(order.RefundTransitions())},
+		{"Delivery", changesOf(order.DeliveryTransitions())},
 	} {
 		t.Run(tc.heading, func(t *testing.T) {
 			t.Parallel()

@@ -20,16 +20,30 @@ const (
 	EventDeliveryFailed   EventType = "delivery.failed"
 	EventCompleted        EventType = "order.completed"
 	EventRefunded         EventType = "order.refunded"
+	EventReturning        EventType = "order.returning"
+	EventCancelTooLate    EventType = "order.cancel_too_late"
+	EventOverdue          EventType = "delivery.overdue"
+	EventRevoked          EventType = "delivery.revoked"
+	EventConflict         EventType = "delivery.conflict"
+	EventConflictResolved EventType = "delivery.conflict_resolved"
+	EventAttemptAsked     EventType = "payment.asked"
+	EventAttemptVoid      EventType = "payment.void"
 	EventAttemptOpened    EventType = "payment.opened"
 	EventAttemptFailed    EventType = "payment.failed"
 	EventAttemptClosed    EventType = "payment.closed"
 	EventLatePayment      EventType = "payment.late"
 	EventDuplicatePayment EventType = "payment.duplicate"
 	EventMismatch         EventType = "payment.mismatch"
+	EventMismatchAccepted EventType = "payment.mismatch_accepted"
 	EventRefundCreated    EventType = "refund.created"
 	EventRefundSubmitted  EventType = "refund.submitted"
 	EventRefundSucceeded  EventType = "refund.succeeded"
 	EventRefundAbnormal   EventType = "refund.abnormal"
+	EventRefundRetried    EventType = "refund.retried"
+	EventRefundPaidOut    EventType = "refund.paid_out"
+	EventRefundClosed     EventType = "refund.closed"
+	EventRefundCanceled   EventType = "refund.canceled"
+	EventRequeued         EventType = "task.requeued"
 )
 
 // Event is one line of an order's timeline.
@@ -53,6 +67,10 @@ type Detail struct {
 	Currency string    `json:"currency,omitempty"`
 	Reason   string    `json:"reason,omitempty"`
 	Proof    string    `json:"proof,omitempty"`
+	// Disposition is that of the payment which a refund gives back.
+	Disposition Disposition `json:"disposition,omitempty"`
+	Level       int         `json:"level,omitempty"` // of delivery.overdue: 1 to 3
+	Task        string      `json:"task,omitempty"`  // of task.requeued
 }
 
 // Actor is who took a step.
@@ -83,7 +101,11 @@ func (d Detail) String() string {
 	}
 	add("channel", d.Channel)
 	add("trade_no", d.TradeNo)
+	add("task", d.Task)
 	add("proof", d.Proof)
+	if d.Level != 0 {
+		add("level", strconv.Itoa(d.Level))
+	}
 	add("reason", d.Reason)
 	return strings.Join(parts, " ")
 }

@@ -25,8 +25,15 @@ const (
 	partAttempt  byte = 0x01 // 0x01–0x3f
 	partRefund   byte = 0x40 // 0x40–0x7f
 	partDelivery byte = 0x80
+	partRevoke   byte = 0x81 // the notice that asks for a delivery to be stopped
+	partReminder byte = 0x82 // the notice that reminds of a delivery
 
-	maxAttempts = int(partRefund - partAttempt)
+	// Every payment can be refunded, and its refund be replaced twice when the
+	// channel closes it; the rest are asked for after the sale. 16 + 2 × 16 + 16
+	// refunds have an id each.
+	maxAttempts  = 16
+	maxReplaced  = 2
+	maxAfterSale = 16
 )
 
 // ParseID reads an order's id. An id of one of the order's parts (an
@@ -45,6 +52,14 @@ func Family[T any](id ident.Of[T]) ID { return ident.WithPart[Order](id, 0) }
 // DeliveryID is the identifier of the order's delivery, and of the notice that
 // asks the merchant for it.
 func DeliveryID(id ID) ident.Of[Delivery] { return ident.WithPart[Delivery](id, partDelivery) }
+
+// RevokeNoticeID is the identifier of the notice that asks the merchant to stop
+// the order's delivery.
+func RevokeNoticeID(id ID) ident.Of[Delivery] { return ident.WithPart[Delivery](id, partRevoke) }
+
+// ReminderID is the identifier of the notice that reminds the merchant of a
+// delivery that is late.
+func ReminderID(id ID) ident.Of[Delivery] { return ident.WithPart[Delivery](id, partReminder) }
 
 // Status is where an order stands. The strings are the API's.
 type Status string
@@ -81,11 +96,17 @@ type Order struct {
 	Items           []Item
 	Metadata        map[string]string
 	Status          Status
-	Hold            string // why an operator must look; "" when nobody must
+	Hold            string // why an operator must look; "" when nobody must; follows from the parts
+
+	// DeliverWithin is how long the merchant may take to deliver, RevokeWithin
+	// how long to stop a delivery that was called off. Whole seconds, fixed when
+	// the order was made.
+	DeliverWithin, RevokeWithin time.Duration
 
 	CreatedAt   time.Time
 	ExpireAt    time.Time // whole second: not paid by then, it closes
 	PaidAt      time.Time
+	CancelAt    time.Time // when somebody called it off
 	ClosedAt    time.Time
 	DeliveredAt time.Time
 	CompletedAt time.Time
@@ -117,7 +138,25 @@ type Delivery struct {
 	AcceptedAt  time.Time
 	DeliveredAt time.Time
 	Proof       string // the merchant's own proof of delivery: a parcel or voucher number
-	Reason      string // why it failed
+	Reason      string // why it failed, or was called off
+
+	DeliverBy  time.Time // whole second: later is overdue
+	Overdue    int       // 1: the merchant was reminded, 2: the operators were told, 3: it was called off
+	RevokeBy   time.Time // whole second: the merchant's word is waited for until then
+	Untold     bool      // called off before the merchant heard of the order: there was nothing to stop
+	Unanswered bool      // RevokeBy passed without the merchant's word: whether the goods are gone is not known
+
+	// Claim is the proof of a delivery that the merchant reported when the money
+	// was already on its way back; an operator says what to make of it.
+	Claim      string
+	ClaimAt    time.Time
+	ResolvedAt time.Time
+}
+
+// conflict says that the merchant claims a delivery whose money goes back, and
+// that nobody has decided yet.
+func (d *Delivery) conflict() bool {
+	return d != nil && !d.ClaimAt.IsZero() && d.ResolvedAt.IsZero()
 }
 
 // DeliveryStatus is where a delivery stands.

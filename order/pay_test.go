@@ -20,7 +20,7 @@ func TestAnAttemptIsClaimedAtOnce(t *testing.T) {
 		Amount: 1250, Currency: "CNY", ExpireAt: o.ExpireAt, CreatedAt: noon.Add(time.Minute),
 	}, a)
 	require.Same(t, a, o.Attempt(a.ID))
-	require.Equal(t, order.Detail{Attempt: a.ID, Channel: "sandbox", Amount: 1250}, o.Events()[0].Detail)
+	require.Equal(t, order.Detail{Attempt: a.ID, Channel: "sandbox", Amount: 1250, Currency: "CNY"}, o.Events()[0].Detail)
 }
 
 // An attempt needs time to be paid: a minute, or half of a window that is
@@ -60,25 +60,43 @@ func TestAttemptsHaveALimit(t *testing.T) {
 	t.Parallel()
 	o := fresh(t)
 	seen := map[order.AttemptID]bool{}
-	for range 63 {
+	for range 16 {
 		a := pay(t, o)
 		require.Equal(t, o.ID, order.Family(a.ID))
 		seen[a.ID] = true
 	}
-	require.Len(t, seen, 63)
-	asks(t, o, func(o *order.Order) error { _, err := o.Pay("sandbox", app, noon); return err }, 'r', "the 64th")
+	require.Len(t, seen, 16)
+	asks(t, o, func(o *order.Order) error { _, err := o.Pay("sandbox", app, noon); return err }, 'r', "the 17th")
 
-	// Each of them paid: all but one go back, and no number meets another.
-	ids := map[string]bool{o.ID.String(): true, order.DeliveryID(o.ID).String(): true}
+	// Each of them paid: all but one go back, each after the channel closed two
+	// of its refunds, and all that can be asked for after the sale is asked for.
+	// No number meets another.
+	ids := map[string]bool{o.ID.String(): true, order.DeliveryID(o.ID).String(): true, order.RevokeNoticeID(o.ID).String(): true, order.ReminderID(o.ID).String(): true}
 	for _, a := range o.Attempts {
 		require.NoError(t, o.Receive(receipt(a), noon))
 		ids[a.ID.String()] = true
 	}
-	require.Len(t, o.Refunds, 62)
+	require.Len(t, o.Refunds, 15)
+	require.NoError(t, o.Deliver("", merchant, noon))
+	for range 16 {
+		_, err := o.AskRefund(1, "scratched", app, noon)
+		require.NoError(t, err)
+	}
+	asks(t, o, func(o *order.Order) error { _, err := o.AskRefund(1, "scratched", app, noon); return err }, 'r', "the 17th")
+	for round := 0; round < 3; round++ {
+		for _, r := range o.Clone().Refunds {
+			if r.Status == order.RefundCreated {
+				require.NoError(t, o.SubmitRefund(r.ID, noon))
+				require.NoError(t, o.CloseRefund(r.ID, "account closed", noon))
+			}
+		}
+	}
+	require.Equal(t, order.HoldRefundAbnormal, o.Hold)
+	require.Len(t, o.Refunds, 15*3+16+2)
 	for _, r := range o.Refunds {
 		require.Same(t, r, o.Refund(r.ID))
 		require.Equal(t, o.ID, order.Family(r.ID))
 		ids[r.ID.String()] = true
 	}
-	require.Len(t, ids, 1+1+63+62)
+	require.Len(t, ids, 4+16+15*3+16+2)
 }

@@ -57,10 +57,7 @@ func TestMoneyComesWhileTheOrderIs(t *testing.T) {
 func openBeside(t *testing.T, o *order.Order) *order.Attempt {
 	t.Helper()
 	other := fresh(t)
-	for range len(o.Attempts) + 1 {
-		pay(t, other)
-	}
-	a := other.Attempts[len(o.Attempts)]
+	a := pay(t, other)
 	a.ID = noAttempt(o)
 	if o.Status == order.Closed {
 		a.Status = order.AttemptClosed
@@ -96,7 +93,7 @@ func TestMoneyThatDoesNotMatch(t *testing.T) {
 				require.Equal(t, r.Amount, a.PaidAmount)
 				require.Equal(t, r.Currency, a.PaidCurrency)
 				require.Equal(t, where, o.Status, "it moves nothing")
-				require.Equal(t, order.HoldMismatch, o.Hold)
+				require.Equal(t, r.Amount > 0, o.Hold == order.HoldMismatch, "there is something to decide")
 				require.Len(t, o.Refunds, had, "an operator decides")
 				require.Equal(t, []order.EventType{order.EventMismatch}, happened(o))
 			})
@@ -152,10 +149,23 @@ func TestAnAttemptThatWasNeverClaimedIsVoid(t *testing.T) {
 	} {
 		o := fresh(t)
 		pay(t, o)
-		pay(t, o).Status = order.AttemptInit
+		asked, err := o.Pay("sandbox", app, noon)
+		require.NoError(t, err)
+		require.Equal(t, order.AttemptInit, asked.Status)
 		require.NoError(t, step(o))
-		require.Equal(t, order.AttemptVoid, o.Attempts[1].Status)
+		require.Equal(t, order.AttemptVoid, asked.Status)
+		asks(t, o, func(o *order.Order) error { return o.Claim(asked.ID, app, noon) }, 'r', "void")
 	}
+}
+
+// received is the attempt of an order whose channel says something odd.
+func received(t *testing.T, odd func(*order.Receipt)) *order.Attempt {
+	t.Helper()
+	o := open(t)
+	r := receipt(o.Attempts[0])
+	odd(&r)
+	require.NoError(t, o.Receive(r, noon))
+	return o.Attempts[0]
 }
 
 // What a channel writes ends in the database and on screens.
@@ -168,6 +178,7 @@ func TestAChannelsWordsAreMadeKeepable(t *testing.T) {
 	require.NoError(t, o.Receive(r, noon))
 	require.Equal(t, "T?1?", a.TradeNo)
 	require.Equal(t, "T?1?", o.Events()[len(o.Events())-1].Detail.TradeNo)
+	require.Equal(t, "XXX", received(t, func(r *order.Receipt) { r.Currency = "yuan" }).PaidCurrency, "no currency")
 	require.Equal(t, order.Applied, a.Disposition)
 
 	require.NoError(t, o.FailAttempt(b.ID, strings.Repeat("汉", 1000), noon))

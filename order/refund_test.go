@@ -22,7 +22,7 @@ func TestAnOrderIsRefunded(t *testing.T) {
 	require.Equal(t, noon.Add(time.Hour), r.DoneAt)
 	require.Equal(t, order.Refunded, o.Status)
 	require.Equal(t, []order.EventType{order.EventRefundSubmitted, order.EventRefundSucceeded, order.EventRefunded}, happened(o))
-	require.Equal(t, order.Detail{Refund: r.ID, Attempt: r.Attempt, Channel: "sandbox", Amount: 1250}, o.Events()[1].Detail)
+	require.Equal(t, order.Detail{Refund: r.ID, Attempt: r.Attempt, Channel: "sandbox", Disposition: order.Applied, Amount: 1250, Currency: "CNY"}, o.Events()[1].Detail)
 	require.Equal(t, order.ByChannel("sandbox"), o.Events()[1].Actor)
 }
 
@@ -33,7 +33,8 @@ func TestARefundThatTheChannelCannotMake(t *testing.T) {
 	require.NoError(t, o.SubmitRefund(r.ID, noon))
 	require.NoError(t, o.AbnormalRefund(r.ID, "account\x00closed", noon))
 	require.Equal(t, order.RefundAbnormal, r.Status)
-	require.Equal(t, "account?closed", r.Reason)
+	require.Equal(t, "account?closed", r.Problem)
+	require.Equal(t, "the merchant could not deliver", r.Reason, "what the channel says does not replace why")
 	require.Equal(t, order.HoldRefundAbnormal, o.Hold)
 	require.Equal(t, order.Refunding, o.Status)
 

@@ -21,12 +21,23 @@ var answers = []struct {
 }{
 	{"Expire in time", "t a a a a a a a a a", func(o *order.Order) error { return o.Expire(o.ExpireAt) }},
 	{"Expire too early", "r a a a a a a a a a", func(o *order.Order) error { return o.Expire(o.ExpireAt.Add(-time.Nanosecond)) }},
-	{"Cancel", "t a a r r r r r r r", func(o *order.Order) error { return o.Cancel("no longer", app, noon) }},
+	{"Cancel", "t a a t t r r a a a", func(o *order.Order) error { return o.Cancel("no longer", app, noon) }},
 	{"Pay", "t r r r r r r r r r", func(o *order.Order) error { _, err := o.Pay("sandbox", app, noon); return err }},
 	{"Accept", "r r r t a a a r r r", func(o *order.Order) error { return o.Accept(merchant, noon) }},
-	{"Deliver", "r r r t t a a r r r", func(o *order.Order) error { return o.Deliver("SF1", merchant, noon) }},
-	{"FailDelivery", "r r r t t r r r a a", func(o *order.Order) error { return o.FailDelivery("sold out", merchant, noon) }},
+	{"Deliver", "r r r t t a a t t t", func(o *order.Order) error { return o.Deliver("SF1", merchant, noon) }},
+	{"Deliver without a proof", "r r r t t a a r t t", func(o *order.Order) error { return o.Deliver("", merchant, noon) }},
+	{"FailDelivery", "r r r t t r r t a a", func(o *order.Order) error { return o.FailDelivery("sold out", merchant, noon) }},
 	{"Complete", "r r r r r t a r r r", func(o *order.Order) error { return o.Complete(app, noon) }},
+	{"Revoke", "r r r r r r r t a a", func(o *order.Order) error { return o.Revoke("stopped", merchant, noon) }},
+	{"RevokeUnanswered", "a a a a a a a t a a", func(o *order.Order) error { return o.RevokeUnanswered(noon.Add(24 * time.Hour)) }},
+	{"RevokeUnanswered too early", "a a a a a a a r a a", func(o *order.Order) error { return o.RevokeUnanswered(noon.Add(24*time.Hour - 1)) }},
+	{"Overdue", "a a a t t a a a a a", func(o *order.Order) error { return o.Overdue(noon.Add(48 * time.Hour)) }},
+	{"Overdue too early", "a a a r r a a a a a", func(o *order.Order) error { return o.Overdue(noon.Add(48*time.Hour - 1)) }},
+	{"AskRefund of a part", "r r r r r t t r r r", func(o *order.Order) error { _, err := o.AskRefund(250, "broken", app, noon); return err }},
+	{"AskRefund of all", "r r r r r t t r r r", func(o *order.Order) error { _, err := o.AskRefund(0, "broken", app, noon); return err }},
+	{"AskRefund of too much", "r r r r r r r r r r", func(o *order.Order) error { _, err := o.AskRefund(1251, "broken", app, noon); return err }},
+	{"AskRefund of less than nothing", "r r r r r r r r r r", func(o *order.Order) error { _, err := o.AskRefund(-1, "broken", app, noon); return err }},
+	{"ResolveConflict where there is none", "r r r r r r r r r r", func(o *order.Order) error { return o.ResolveConflict(true, operator, "seen", noon) }},
 	// Parts that the order has not are refused wherever it stands.
 	{"Receive for nothing", "r r r r r r r r r r", func(o *order.Order) error {
 		return o.Receive(order.Receipt{Attempt: noAttempt(o), Channel: "sandbox", TradeNo: "T1", Amount: 1, Currency: "CNY"}, noon)
@@ -36,6 +47,13 @@ var answers = []struct {
 	{"SubmitRefund of nothing", "r r r r r r r r r r", func(o *order.Order) error { return o.SubmitRefund(noRefund(o), noon) }},
 	{"SucceedRefund of nothing", "r r r r r r r r r r", func(o *order.Order) error { return o.SucceedRefund(noRefund(o), noon) }},
 	{"AbnormalRefund of nothing", "r r r r r r r r r r", func(o *order.Order) error { return o.AbnormalRefund(noRefund(o), "", noon) }},
+	{"Claim of nothing", "r r r r r r r r r r", func(o *order.Order) error { return o.Claim(noAttempt(o), app, noon) }},
+	{"AcceptMismatch of nothing", "r r r r r r r r r r", func(o *order.Order) error { return o.AcceptMismatch(noAttempt(o), operator, "", noon) }},
+	{"ReturnMismatch of nothing", "r r r r r r r r r r", func(o *order.Order) error { return o.ReturnMismatch(noAttempt(o), operator, "", noon) }},
+	{"CloseRefund of nothing", "r r r r r r r r r r", func(o *order.Order) error { return o.CloseRefund(noRefund(o), "", noon) }},
+	{"RetryRefund of nothing", "r r r r r r r r r r", func(o *order.Order) error { return o.RetryRefund(noRefund(o), operator, "", noon) }},
+	{"PayOutRefund of nothing", "r r r r r r r r r r", func(o *order.Order) error { return o.PayOutRefund(noRefund(o), "V1", operator, "", noon) }},
+	{"CancelRefund of nothing", "r r r r r r r r r r", func(o *order.Order) error { return o.CancelRefund(noRefund(o), operator, "", noon) }},
 }
 
 func noAttempt(o *order.Order) order.AttemptID { return ident.WithPart[order.Attempt](o.ID, 0x3f) }
@@ -83,12 +101,12 @@ func TestEachMethodOnEachAttempt(t *testing.T) {
 		status                order.AttemptStatus
 		receive, fail, closes byte
 	}{
-		{order.AttemptInit, 't', 't', 't'},
+		{order.AttemptInit, 'r', 'r', 'r'}, // no channel was asked
 		{order.AttemptPaying, 't', 't', 't'},
 		{order.AttemptSuccess, 'a', 'a', 'a'}, // P10; and money that came cannot be wished away
 		{order.AttemptFailed, 't', 'a', 'a'},  // the channel's truth beats ours
 		{order.AttemptClosed, 't', 'a', 'a'},
-		{order.AttemptVoid, 't', 'a', 'a'},
+		{order.AttemptVoid, 'r', 'a', 'a'},
 	} {
 		t.Run(string(tc.status), func(t *testing.T) {
 			t.Parallel()
@@ -114,11 +132,14 @@ func TestEachMethodOnEachRefund(t *testing.T) {
 	for _, tc := range []struct {
 		status                    order.RefundStatus
 		submit, succeed, abnormal byte
+		closes, retry, payOut     byte
 	}{
-		{order.RefundCreated, 't', 't', 'r'},
-		{order.RefundProcessing, 'a', 't', 't'},
-		{order.RefundAbnormal, 'a', 't', 'a'},
-		{order.RefundSuccess, 'a', 'a', 'a'},
+		{order.RefundCreated, 't', 't', 'r', 'r', 'r', 'r'},
+		{order.RefundProcessing, 'a', 't', 't', 't', 'a', 'a'},
+		{order.RefundAbnormal, 'a', 't', 'a', 't', 't', 't'},
+		{order.RefundSuccess, 'a', 'a', 'a', 'a', 'a', 'a'},
+		{order.RefundClosed, 'a', 'r', 'a', 'a', 'r', 'r'},
+		{order.RefundCanceled, 'a', 'r', 'a', 'a', 'r', 'r'},
 	} {
 		t.Run(string(tc.status), func(t *testing.T) {
 			t.Parallel()
@@ -130,6 +151,9 @@ func TestEachMethodOnEachRefund(t *testing.T) {
 				{"SubmitRefund", tc.submit, func(o *order.Order) error { return o.SubmitRefund(o.Refunds[0].ID, noon) }},
 				{"SucceedRefund", tc.succeed, func(o *order.Order) error { return o.SucceedRefund(o.Refunds[0].ID, noon) }},
 				{"AbnormalRefund", tc.abnormal, func(o *order.Order) error { return o.AbnormalRefund(o.Refunds[0].ID, "no account", noon) }},
+				{"CloseRefund", tc.closes, func(o *order.Order) error { return o.CloseRefund(o.Refunds[0].ID, "no account", noon) }},
+				{"RetryRefund", tc.retry, func(o *order.Order) error { return o.RetryRefund(o.Refunds[0].ID, operator, "mended", noon) }},
+				{"PayOutRefund", tc.payOut, func(o *order.Order) error { return o.PayOutRefund(o.Refunds[0].ID, "V1", operator, "by bank", noon) }},
 			} {
 				o := in(t, order.Refunding)
 				o.Refunds[0].Status = tc.status

@@ -30,11 +30,18 @@ func StockMoves(o *Order, e Event) []StockMove {
 	case EventPaid:
 		return o.moves(StockConsume)
 	case EventRefunded:
-		if o.Delivery.Status == DeliveryFailed || o.Delivery.Status == DeliveryRevoked {
-			return o.moves(StockRestock) // the goods are not gone
+		if o.Delivery.goodsAreThere() {
+			return o.moves(StockRestock)
 		}
 	}
 	return nil
+}
+
+// goodsAreThere says that the merchant's own word is that the goods did not
+// leave.
+func (d *Delivery) goodsAreThere() bool {
+	stopped := d.Status == DeliveryFailed || d.Status == DeliveryRevoked && !d.Unanswered
+	return stopped && d.ClaimAt.IsZero()
 }
 
 func (o *Order) moves(kind StockKind) []StockMove {

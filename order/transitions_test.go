@@ -3,6 +3,7 @@ package order_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -122,12 +123,90 @@ var steps = []struct {
 		order.Refunding,
 	},
 	{
+		"it is called off after the payment", status(order.Paid),
+		func(_ *testing.T, o *order.Order) error { return o.Cancel("changed my mind", app, noon) },
+		[]string{"O8"},
+		[]order.EventType{order.EventReturning},
+		order.Returning,
+	},
+	{
+		"the last delivery deadline passes", status(order.Delivering),
+		func(_ *testing.T, o *order.Order) error {
+			o.Delivery.Overdue = order.OverdueAlerted
+			return o.Overdue(noon.Add(96 * time.Hour))
+		},
+		[]string{"O8"},
+		[]order.EventType{order.EventOverdue, order.EventReturning},
+		order.Returning,
+	},
+	{
+		"the merchant has stopped the delivery", status(order.Returning),
+		func(_ *testing.T, o *order.Order) error { return o.Revoke("back on the shelf", merchant, noon) },
+		[]string{"O9"},
+		[]order.EventType{order.EventRevoked, order.EventRefundCreated},
+		order.Refunding,
+	},
+	{
+		"the merchant does not answer", status(order.Returning),
+		func(_ *testing.T, o *order.Order) error { return o.RevokeUnanswered(noon.Add(24 * time.Hour)) },
+		[]string{"O9"},
+		[]order.EventType{order.EventRevoked, order.EventRefundCreated},
+		order.Refunding,
+	},
+	{
+		"the cancel comes too late", status(order.Returning),
+		func(_ *testing.T, o *order.Order) error { return o.Deliver("SF1", merchant, noon) },
+		[]string{"O10"},
+		[]order.EventType{order.EventDelivered, order.EventCancelTooLate},
+		order.Delivered,
+	},
+	{
+		"it is called off while it is being paid", open,
+		func(t *testing.T, o *order.Order) error {
+			require.NoError(t, o.Cancel("changed my mind", app, noon))
+			return o.Receive(receipt(o.Attempts[0]), noon)
+		},
+		[]string{"O2", "O4", "O8", "O9"},
+		[]order.EventType{order.EventClosing, order.EventPaid, order.EventReturning, order.EventRevoked, order.EventRefundCreated},
+		order.Refunding,
+	},
+	{
+		"all of a delivered order's money goes back", status(order.Delivered), refundAll,
+		[]string{"O14"},
+		[]order.EventType{order.EventRefundCreated, order.EventRefundSubmitted, order.EventRefundSucceeded, order.EventRefunded},
+		order.Refunded,
+	},
+	{
+		"all of a completed order's money goes back", status(order.Completed), refundAll,
+		[]string{"O14"},
+		[]order.EventType{order.EventRefundCreated, order.EventRefundSubmitted, order.EventRefundSucceeded, order.EventRefunded},
+		order.Refunded,
+	},
+	{
+		"it was delivered after all", status(order.Refunding),
+		func(t *testing.T, o *order.Order) error {
+			require.NoError(t, o.Deliver("SF1", merchant, noon))
+			return o.ResolveConflict(true, operator, "the parcel is there", noon)
+		},
+		[]string{"D9"},
+		[]order.EventType{order.EventConflict, order.EventRefundCanceled, order.EventDelivered},
+		order.Delivered,
+	},
+	{
 		"the money is back", status(order.Refunding),
 		func(_ *testing.T, o *order.Order) error { return o.SucceedRefund(o.Refunds[0].ID, noon) },
 		[]string{"O12"},
 		[]order.EventType{order.EventRefundSucceeded, order.EventRefunded},
 		order.Refunded,
 	},
+}
+
+func refundAll(t *testing.T, o *order.Order) error {
+	t.Helper()
+	r, err := o.AskRefund(0, "broken", app, noon)
+	require.NoError(t, err)
+	require.NoError(t, o.SubmitRefund(r.ID, noon))
+	return o.SucceedRefund(r.ID, noon)
 }
 
 func status(s order.Status) func(*testing.T) *order.Order {
@@ -163,7 +242,7 @@ func TestStepsMoveTheOrder(t *testing.T) {
 // A row that no step above takes is a promise that nothing keeps.
 func TestEveryTransitionIsTaken(t *testing.T) {
 	t.Parallel()
-	var taken []order.Transition
+	var taken []order.Transition[order.Status]
 	for _, tc := range steps {
 		_, rows := take(t, tc.before, tc.arrive)
 		taken = append(taken, rows...)
@@ -174,7 +253,7 @@ func TestEveryTransitionIsTaken(t *testing.T) {
 }
 
 // take lets a step happen and finds the rows that it took in the events.
-func take(t *testing.T, before func(*testing.T) *order.Order, arrive func(*testing.T, *order.Order) error) (o *order.Order, rows []order.Transition) {
+func take(t *testing.T, before func(*testing.T) *order.Order, arrive func(*testing.T, *order.Order) error) (o *order.Order, rows []order.Transition[order.Status]) {
 	t.Helper()
 	var from order.Status
 	if before == nil {
@@ -195,9 +274,9 @@ func take(t *testing.T, before func(*testing.T) *order.Order, arrive func(*testi
 	return o, rows
 }
 
-func transition(t *testing.T, from, to order.Status) order.Transition {
+func transition(t *testing.T, from, to order.Status) order.Transition[order.Status] {
 	t.Helper()
-	i := slices.IndexFunc(order.Transitions(), func(tr order.Transition) bool { return tr.From == from && tr.To == to })
+	i := slices.IndexFunc(order.Transitions(), func(tr order.Transition[order.Status]) bool { return tr.From == from && tr.To == to })
 	require.GreaterOrEqual(t, i, 0, "%q to %q is not in the table", from, to)
 	return order.Transitions()[i]
 }
@@ -209,11 +288,11 @@ func TestWhatAStepWritesDown(t *testing.T) {
 	o := open(t)
 	require.NoError(t, o.Receive(receipt(o.Attempts[0]), later))
 	require.Equal(t, noon, o.PaidAt, "when the channel took it, not when we heard of it")
-	require.Equal(t, &order.Delivery{Status: order.Notifying}, o.Delivery)
+	require.Equal(t, &order.Delivery{Status: order.Notifying, DeliverBy: later.Add(48 * time.Hour)}, o.Delivery)
 
 	require.NoError(t, o.Accept(merchant, later))
 	require.NoError(t, o.Deliver("SF1", merchant, later.Add(1)))
-	require.Equal(t, &order.Delivery{Status: order.DeliveryDone, AcceptedAt: later, DeliveredAt: later.Add(1), Proof: "SF1"}, o.Delivery)
+	require.Equal(t, &order.Delivery{Status: order.DeliveryDone, AcceptedAt: later, DeliveredAt: later.Add(1), Proof: "SF1", DeliverBy: later.Add(48 * time.Hour)}, o.Delivery)
 	require.Equal(t, later.Add(1), o.DeliveredAt)
 	require.NoError(t, o.Complete(order.System, later.Add(2)))
 	require.Equal(t, later.Add(2), o.CompletedAt)

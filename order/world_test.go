@@ -13,6 +13,7 @@ import (
 const (
 	app      order.Actor = "app:shop"
 	merchant order.Actor = "merchant:m_1"
+	operator order.Actor = "operator:alice"
 )
 
 // noon is when the orders of these tests are made.
@@ -38,6 +39,9 @@ func pay(t *testing.T, o *order.Order) *order.Attempt {
 	t.Helper()
 	a, err := o.Pay("sandbox", app, noon)
 	require.NoError(t, err)
+	if a.Status == order.AttemptInit {
+		require.NoError(t, o.Claim(a.ID, app, noon))
+	}
 	return a
 }
 
@@ -47,7 +51,6 @@ func receipt(a *order.Attempt) order.Receipt {
 }
 
 // in is an order in a status, with one attempt where there can be one.
-// returning is put there by hand: no step leads to it.
 func in(t *testing.T, s order.Status) *order.Order {
 	t.Helper()
 	o := fresh(t)
@@ -62,7 +65,7 @@ func in(t *testing.T, s order.Status) *order.Order {
 	switch s {
 	case order.PendingPay:
 	case order.Closing, order.Closed:
-		ok(o.Cancel("", app, noon))
+		ok(o.Expire(o.ExpireAt))
 	default:
 		ok(o.Receive(receipt(a), noon))
 	}
@@ -78,7 +81,7 @@ func in(t *testing.T, s order.Status) *order.Order {
 	case order.Completed:
 		ok(o.Complete(app, noon))
 	case order.Returning:
-		o.Status = order.Returning
+		ok(o.Cancel("changed my mind", app, noon))
 	case order.Refunded:
 		ok(o.SubmitRefund(o.Refunds[0].ID, noon))
 		ok(o.SucceedRefund(o.Refunds[0].ID, noon))

@@ -39,6 +39,12 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// ErrBalanceShort is the cause of a refund's error of class Retryable when our
+// own balance at the channel is too small for it. Nothing happened; the same
+// number succeeds once somebody has put money there, and no sooner. It is found
+// with errors.Is.
+var ErrBalanceShort = errors.New("our balance at the channel is short")
+
 // Errorf makes an Error whose cause is formatted like fmt.Errorf.
 func Errorf(class Class, op, format string, args ...any) *Error {
 	return &Error{Class: class, Op: op, Err: fmt.Errorf(format, args...)}

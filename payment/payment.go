@@ -31,13 +31,26 @@ type Channel interface {
 	Query(ctx context.Context, outTradeNo string) (Payment, error)
 	// Close makes sure that a payment cannot be made any more. The answer's
 	// State is Closed when that is certain, or Paid (or Refunded) when the buyer
-	// was faster; anything else means that it is not certain yet.
+	// was faster; anything else means that it is not certain yet. An adapter
+	// whose channel answers a close with less than the payment's state (no body,
+	// "accepted", "order closed") asks Query before it says Closed: what this
+	// says is taken as final.
+	//
+	// NotFound means that the channel has not heard of the payment and keeps
+	// nothing of the close: the buyer's link can still be paid until it
+	// expires. Only a Query after that settles it.
 	Close(ctx context.Context, outTradeNo string) (Payment, error)
 
 	// Refund gives money back. It is idempotent on RefundRequest.OutRefundNo:
-	// every retry must carry the same number.
+	// every retry must carry the same number. Sent again after it was Abnormal,
+	// it is tried once more; in every other state it is answered as it stands.
+	//
+	// An error of class Permanent means that the channel will never make this
+	// refund: a person must act, as when it is Abnormal. A short balance of ours
+	// at the channel is ErrBalanceShort and no refusal.
 	Refund(ctx context.Context, r RefundRequest) (Refund, error)
-	// QueryRefund asks what became of a refund.
+	// QueryRefund asks what became of a refund, and changes nothing about it.
+	// NotFound is an answer: the channel was never asked, or refused.
 	QueryRefund(ctx context.Context, outTradeNo, outRefundNo string) (Refund, error)
 
 	// ParseNotice verifies a callback and reads it, without any network. An
@@ -105,12 +118,20 @@ type RefundRequest struct {
 // RefundState is what became of a refund.
 type RefundState string
 
-// The states of a refund at a channel.
+// The states of a refund at a channel. Failed and Abnormal must be told apart:
+// after the one the money may be given back under a new number, after the other
+// that could pay twice. An adapter that is not certain which it is says
+// Abnormal.
 const (
-	RefundPending  RefundState = "pending" // accepted, the money is on its way: ask again
-	RefundDone     RefundState = "done"
-	RefundFailed   RefundState = "failed"   // closed by the channel: no money moved
-	RefundAbnormal RefundState = "abnormal" // cannot reach the buyer's account: a person must act
+	RefundPending RefundState = "pending" // accepted, the money is on its way: ask again
+	RefundDone    RefundState = "done"
+	// RefundFailed: the channel has closed the refund for good. No money moved
+	// and none will under this number.
+	RefundFailed RefundState = "failed"
+	// RefundAbnormal: the money has left us and cannot reach the buyer. It stays
+	// spoken for: a person must mend the account and send the same number again,
+	// or pay it out another way. It can still become Done.
+	RefundAbnormal RefundState = "abnormal"
 	RefundNotFound RefundState = "not_found"
 )
 

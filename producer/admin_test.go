@@ -107,6 +107,11 @@ func TestTasks(t *testing.T) {
 		d.call("operator", "GET", "/v1/tasks?"+q, "").problem(api.Invalid)
 	}
 
+	alert := tasks.AlertOf("x", tasks.Alert{Name: "x", Order: order.Family(attempt), Text: "x", At: now})
+	d.store.tasks = append(d.store.tasks, tasks.Row{Key: alert.Key, Payload: alert.Payload, DueAt: now, DeadAt: now, CreatedAt: now})
+	dead = want[api.TaskList](d.call("operator", "GET", "/v1/tasks?state=dead&kind=alert:send", ""), 200)
+	require.Equal(t, []api.Task{{Kind: "alert:send", Subject: alert.Subject.String(), DueAt: now, DeadAt: now, CreatedAt: now}}, dead.Tasks, "it is a row of no order")
+	require.Equal(t, 204, d.call("operator", "POST", "/v1/tasks/alert:send/"+alert.Subject.String()+"/requeue", "").Code)
 	require.Equal(t, 204, d.call("operator", "POST", "/v1/tasks/payment:query/"+attempt.Compact()+"/requeue", "").Code)
 	require.Empty(t, want[api.TaskList](d.call("operator", "GET", "/v1/tasks?state=dead", ""), 200).Tasks)
 	d.call("operator", "POST", "/v1/tasks/order:close/"+attempt.String()+"/requeue", "").problem(api.NotFound)

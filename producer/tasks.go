@@ -65,10 +65,14 @@ func (s *server) requeueTask(ctx context.Context, in *taskPath) (*struct{}, erro
 }
 
 func taskView(r tasks.Row) api.Task {
-	return api.Task{
-		Kind: string(r.Kind), Subject: r.Subject.String(), OrderID: r.Order().String(), DueAt: utc(r.DueAt), PromotedAt: utc(r.PromotedAt),
+	view := api.Task{
+		Kind: string(r.Kind), Subject: r.Subject.String(), DueAt: utc(r.DueAt), PromotedAt: utc(r.PromotedAt),
 		DeadAt: utc(r.DeadAt), CreatedAt: utc(r.CreatedAt), Attempts: r.Attempts, LastError: r.LastError, Generation: r.Generation,
 	}
+	if id := r.Order(); !id.IsZero() {
+		view.OrderID = id.String()
+	}
+	return view
 }
 
 func placeCursor(p tasks.Place) string {

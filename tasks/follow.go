@@ -16,56 +16,129 @@ type Terms struct {
 	// PollAfterClose is how long after an attempt's expiry the channel is still
 	// asked about it: money can come late.
 	PollAfterClose time.Duration
+	// ReturnMismatch is how long an operator may take to accept a payment of the
+	// wrong sum before it goes back.
+	ReturnMismatch time.Duration
 }
 
-// DefaultTerms are 5 seconds, 7 days and 24 hours.
+// DefaultTerms are 5 seconds, 7 days, 24 hours and 30 minutes.
 func DefaultTerms() Terms {
-	return Terms{FirstQuery: 5 * time.Second, CompleteAfter: 7 * 24 * time.Hour, PollAfterClose: 24 * time.Hour}
+	return Terms{FirstQuery: 5 * time.Second, CompleteAfter: 7 * 24 * time.Hour, PollAfterClose: 24 * time.Hour, ReturnMismatch: 30 * time.Minute}
 }
 
 // Follow says which tasks an event of o makes necessary and which it makes
 // pointless.
 func (t Terms) Follow(o *order.Order, e order.Event) (owed []Message, moot []Key) {
+	f := following{order: o, event: e}
 	d := e.Detail
 	switch e.Type {
 	case order.EventCreated:
-		owed = append(owed, Message{Key: About(OrderClose, o.ID), Due: o.ExpireAt})
-	case order.EventAttemptOpened:
-		owed = append(owed, Message{Key: About(PaymentQuery, d.Attempt), Due: e.At.Add(t.FirstQuery)})
+		f.owe(About(OrderClose, o.ID), o.ExpireAt)
 	case order.EventClosing:
-		moot = append(moot, About(OrderClose, o.ID))
-		owed = append(owed, closeOpenAttempts(o, e.At)...)
-	case order.EventPaid:
-		moot = append(moot, About(OrderClose, o.ID), About(PaymentQuery, d.Attempt), About(ChannelClose, d.Attempt))
-		owed = append(owed, Message{Key: About(DeliveryNotify, order.DeliveryID(o.ID)), Due: e.At})
-		owed = append(owed, closeOpenAttempts(o, e.At)...)
-	case order.EventLatePayment, order.EventDuplicatePayment, order.EventMismatch:
-		moot = append(moot, About(PaymentQuery, d.Attempt), About(ChannelClose, d.Attempt))
+		f.drop(About(OrderClose, o.ID))
+		f.closeOpenAttempts()
+	case order.EventAttemptOpened:
+		f.owe(About(PaymentQuery, d.Attempt), e.At.Add(t.FirstQuery))
 	case order.EventAttemptFailed, order.EventAttemptClosed: // the channel goes on being asked: money can come late
-		moot = append(moot, About(ChannelClose, d.Attempt))
-	case order.EventAccepted, order.EventDelivered, order.EventDeliveryFailed:
-		moot = append(moot, About(DeliveryNotify, order.DeliveryID(o.ID)))
-		if e.Type == order.EventDelivered {
-			owed = append(owed, Message{Key: About(OrderComplete, o.ID), Due: e.At.Add(t.CompleteAfter)})
+		f.drop(About(ChannelClose, d.Attempt))
+	case order.EventPaid:
+		f.drop(About(OrderClose, o.ID), About(PaymentQuery, d.Attempt), About(ChannelClose, d.Attempt))
+		f.owe(About(DeliveryNotify, order.DeliveryID(o.ID)), e.At)
+		f.owe(About(DeliveryDeadline, order.DeliveryID(o.ID)), o.OverdueAt(order.OverdueReminded))
+		f.closeOpenAttempts()
+	case order.EventLatePayment, order.EventDuplicatePayment, order.EventMismatch:
+		f.drop(About(PaymentQuery, d.Attempt), About(ChannelClose, d.Attempt))
+		if e.Type == order.EventMismatch && d.Amount > 0 {
+			f.owe(About(PaymentReturn, d.Attempt), e.At.Add(t.ReturnMismatch))
 		}
-	case order.EventCompleted:
-		moot = append(moot, About(OrderComplete, o.ID))
-	case order.EventRefundCreated:
-		owed = append(owed, Message{Key: About(RefundSubmit, d.Refund), Due: e.At})
-	case order.EventRefundSucceeded, order.EventRefundAbnormal:
-		moot = append(moot, About(RefundSubmit, d.Refund), About(RefundQuery, d.Refund))
+	case order.EventMismatchAccepted:
+		f.drop(About(PaymentReturn, d.Attempt))
+	default:
+		t.followDelivery(&f)
+		t.followRefund(&f)
 	}
-	return owed, moot
+	if m, rings := alert(o, e); rings {
+		f.owed = append(f.owed, m)
+	}
+	return f.owed, f.moot
+}
+
+// followDelivery is about events after the payment.
+func (t Terms) followDelivery(f *following) {
+	o, e := f.order, f.event
+	notify, deadline := About(DeliveryNotify, order.DeliveryID(o.ID)), About(DeliveryDeadline, order.DeliveryID(o.ID))
+	revoke := About(DeliveryRevoke, order.DeliveryID(o.ID))
+	switch e.Type {
+	case order.EventAccepted:
+		f.drop(notify)
+	case order.EventDelivered:
+		f.drop(notify, deadline, revoke, About(MerchantNotify, order.RevokeNoticeID(o.ID)))
+		f.owe(About(OrderComplete, o.ID), e.At.Add(t.CompleteAfter))
+	case order.EventDeliveryFailed:
+		f.drop(notify, deadline)
+	case order.EventOverdue:
+		if e.Detail.Level == order.OverdueReminded {
+			f.owe(About(MerchantNotify, order.ReminderID(o.ID)), e.At)
+		}
+		if e.Detail.Level < order.OverdueCalledOff {
+			f.owe(deadline, o.OverdueAt(e.Detail.Level+1))
+		}
+	case order.EventReturning:
+		f.drop(notify, deadline, About(MerchantNotify, order.ReminderID(o.ID)))
+		f.owe(revoke, o.Delivery.RevokeBy)
+		f.owe(About(MerchantNotify, order.RevokeNoticeID(o.ID)), e.At)
+	case order.EventRevoked:
+		f.drop(revoke, About(MerchantNotify, order.RevokeNoticeID(o.ID)))
+	case order.EventCompleted, order.EventRefunded:
+		f.drop(About(OrderComplete, o.ID))
+	}
+}
+
+// followRefund is about money on its way back.
+func (t Terms) followRefund(f *following) {
+	o, e, d := f.order, f.event, f.event.Detail
+	submit, query := About(RefundSubmit, d.Refund), About(RefundQuery, d.Refund)
+	switch e.Type {
+	case order.EventRefundCreated:
+		f.owe(submit, e.At)
+		f.drop(About(PaymentReturn, d.Attempt))
+	case order.EventRefundRetried:
+		f.owed = append(f.owed, ResubmitRefund(d.Refund, e.At))
+	case order.EventRefundSucceeded, order.EventRefundPaidOut:
+		f.drop(submit, query)
+		if d.Disposition == order.Applied && !o.Delivery.Untold {
+			f.owe(About(MerchantNotify, d.Refund), e.At)
+		}
+	case order.EventRefundAbnormal, order.EventRefundClosed, order.EventRefundCanceled:
+		f.drop(submit, query)
+	case order.EventConflictResolved:
+		for _, r := range o.Refunds {
+			if r.Status == order.RefundCreated { // it waited for the operator
+				f.owe(About(RefundSubmit, r.ID), e.At)
+			}
+		}
+	}
+}
+
+// following gathers what follows from an event.
+type following struct {
+	order *order.Order
+	event order.Event
+	owed  []Message
+	moot  []Key
+}
+
+func (f *following) owe(k Key, due time.Time) { f.owed = append(f.owed, Message{Key: k, Due: due}) }
+
+func (f *following) drop(keys ...Key) { f.moot = append(f.moot, keys...) }
+
+func (f *following) closeOpenAttempts() {
+	for _, a := range f.order.Attempts {
+		if a.Status == order.AttemptPaying {
+			f.owe(About(ChannelClose, a.ID), f.event.At)
+		}
+	}
 }
 
 // About is the key of a task about an order or a part of one.
 func About[T any](k Kind, id ident.Of[T]) Key { return Key{k, ident.As[struct{}](id)} }
-
-func closeOpenAttempts(o *order.Order, due time.Time) (owed []Message) {
-	for _, a := range o.Attempts {
-		if a.Status == order.AttemptPaying {
-			owed = append(owed, Message{Key: About(ChannelClose, a.ID), Due: due})
-		}
-	}
-	return owed
-}

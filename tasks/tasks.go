@@ -24,14 +24,19 @@ type Kind string
 
 // The kinds of task.
 const (
-	PaymentConfirm Kind = "payment:confirm" // apply a verified callback
-	PaymentQuery   Kind = "payment:query"   // ask the channel about an attempt
-	ChannelClose   Kind = "channel:close"   // make sure that an attempt cannot be paid
-	OrderClose     Kind = "order:close"     // the time to pay is over
-	DeliveryNotify Kind = "delivery:notify" // tell the merchant to deliver
-	OrderComplete  Kind = "order:complete"  // the time to complain is over
-	RefundSubmit   Kind = "refund:submit"   // ask the channel to give money back
-	RefundQuery    Kind = "refund:query"    // ask the channel what became of that
+	PaymentConfirm   Kind = "payment:confirm"   // apply a verified callback
+	PaymentQuery     Kind = "payment:query"     // ask the channel about an attempt
+	PaymentReturn    Kind = "payment:return"    // give a payment of the wrong sum back: nobody accepted it
+	ChannelClose     Kind = "channel:close"     // make sure that an attempt cannot be paid
+	OrderClose       Kind = "order:close"       // the time to pay is over
+	DeliveryNotify   Kind = "delivery:notify"   // tell the merchant to deliver
+	DeliveryDeadline Kind = "delivery:deadline" // it should be delivered by now
+	DeliveryRevoke   Kind = "delivery:revoke"   // the merchant should have stopped the delivery by now
+	MerchantNotify   Kind = "merchant:notify"   // tell the merchant anything else
+	OrderComplete    Kind = "order:complete"    // the time to complain is over
+	RefundSubmit     Kind = "refund:submit"     // ask the channel to give money back
+	RefundQuery      Kind = "refund:query"      // ask the channel what became of that
+	AlertSend        Kind = "alert:send"        // tell whoever is on duty
 )
 
 // Queue is an asynq queue.
@@ -94,15 +99,32 @@ const (
 // ours is the ladder of steps that only our own database can fail.
 var ours = Ladder{Steps: []time.Duration{sec, 2 * sec, 5 * sec, 10 * sec, 30 * sec, mins, 5 * mins}, Jitter: 0.2, Forever: true}
 
+// toMerchants is the ladder of what merchants are told.
+var toMerchants = Ladder{Steps: []time.Duration{5 * sec, 15 * sec, 30 * sec, 3 * mins, 10 * mins, 20 * mins, 30 * mins, hr, 3 * hr, 6 * hr, 12 * hr, day, day}, Jitter: 0.2}
+
+// untilHeard is the ladder of alerts: for a day, and hourly in the end. What
+// nobody could be told by then is on the list of the dead.
+var untilHeard = Ladder{
+	Steps:  append([]time.Duration{5 * sec, 15 * sec, 30 * sec, mins, 5 * mins, 15 * mins}, slices.Repeat([]time.Duration{hr}, 23)...),
+	Jitter: 0.2,
+}
+
+// The first question about a refund is asked a step after its submission, so
+// the minute at the head of RefundQuery's ladder comes once more: five in all.
 var specs = []Spec{
 	{PaymentConfirm, Critical, 5 * sec, true, ours},
 	{PaymentQuery, Default, 20 * sec, false, Ladder{Steps: []time.Duration{15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins, 30 * mins, hr}, Jitter: 0.1, Forever: true}},
 	{ChannelClose, Default, 20 * sec, false, Ladder{Steps: []time.Duration{sec, 2 * sec, 5 * sec, 15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins}, Jitter: 0.2, Forever: true}},
 	{OrderClose, Critical, 5 * sec, true, ours},
-	{DeliveryNotify, Notices, 20 * sec, false, Ladder{Steps: []time.Duration{5 * sec, 15 * sec, 30 * sec, 3 * mins, 10 * mins, 20 * mins, 30 * mins, hr, 3 * hr, 6 * hr, 12 * hr, day, day}, Jitter: 0.2}},
+	{PaymentReturn, Default, 5 * sec, true, ours},
+	{DeliveryNotify, Notices, 20 * sec, false, toMerchants},
+	{DeliveryDeadline, Default, 5 * sec, true, ours},
+	{DeliveryRevoke, Default, 5 * sec, true, ours},
+	{MerchantNotify, Notices, 20 * sec, false, toMerchants},
 	{OrderComplete, Low, 5 * sec, true, ours},
 	{RefundSubmit, Default, 20 * sec, false, Ladder{Steps: []time.Duration{5 * sec, 15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins, 30 * mins, hr}, Jitter: 0.2, Forever: true}},
-	{RefundQuery, Default, 20 * sec, false, Ladder{Steps: []time.Duration{mins, mins, mins, mins, mins, 5 * mins, 10 * mins, 20 * mins, 30 * mins, hr, day}, Jitter: 0.1, Forever: true}},
+	{RefundQuery, Default, 20 * sec, false, Ladder{Steps: []time.Duration{mins, mins, mins, mins, 5 * mins, 10 * mins, 20 * mins, 30 * mins, hr, day}, Jitter: 0.1, Forever: true}},
+	{AlertSend, Critical, 15 * sec, false, untilHeard},
 }
 
 // Specs lists every kind of task.
@@ -118,7 +140,8 @@ func SpecOf(k Kind) (Spec, error) {
 	return Spec{}, fmt.Errorf("unknown task kind %q", k)
 }
 
-// Subject names what a task is about: an order, or a part of one.
+// Subject names what a task is about: an order, or a part of one. An alert's
+// is a number of its own: see AlertOf.
 type Subject = ident.Of[struct{}]
 
 // Key is the name of a row: there is at most one live row of a key.
@@ -129,8 +152,14 @@ type Key struct {
 
 func (k Key) String() string { return string(k.Kind) + "/" + k.Subject.String() }
 
-// Order is the order that the task is about.
-func (k Key) Order() order.ID { return order.Family(k.Subject) }
+// Order is the order that the task changes, or may change: its row is locked
+// before the task's. It is zero for an alert, which changes none.
+func (k Key) Order() order.ID {
+	if k.Kind == AlertSend {
+		return order.ID{}
+	}
+	return order.Family(k.Subject)
+}
 
 // Message is a task that an event makes necessary.
 type Message struct {

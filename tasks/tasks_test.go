@@ -19,17 +19,26 @@ import (
 // kinds are the Kind constants as the source declares them.
 func kinds(t *testing.T) (list []tasks.Kind) {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "tasks.go", nil, 0)
+	for _, s := range constants(t, "tasks.go", "Kind") {
+		list = append(list, tasks.Kind(s))
+	}
+	return list
+}
+
+// constants are the values of a type's constants in a source file.
+func constants(t *testing.T, file, typ string) (list []string) {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
 	require.NoError(t, err)
-	ast.Inspect(file, func(n ast.Node) bool {
+	ast.Inspect(parsed, func(n ast.Node) bool {
 		v, ok := n.(*ast.ValueSpec)
 		if !ok {
 			return true
 		}
-		if name, ok := v.Type.(*ast.Ident); ok && name.Name == "Kind" {
+		if name, ok := v.Type.(*ast.Ident); ok && name.Name == typ {
 			s, err := strconv.Unquote(v.Values[0].(*ast.BasicLit).Value)
 			require.NoError(t, err)
-			list = append(list, tasks.Kind(s))
+			list = append(list, s)
 		}
 		return true
 	})
@@ -73,9 +82,14 @@ func TestLadders(t *testing.T) {
 		{tasks.ChannelClose, tasks.Default, 9, 18*time.Minute + 53*time.Second, 10 * time.Minute, true},
 		{tasks.OrderClose, tasks.Critical, 7, 408 * time.Second, 5 * time.Minute, true},
 		{tasks.DeliveryNotify, tasks.Notices, 13, 71*h + 3*time.Minute + 50*time.Second, 24 * h, false},
+		{tasks.MerchantNotify, tasks.Notices, 13, 71*h + 3*time.Minute + 50*time.Second, 24 * h, false},
+		{tasks.PaymentReturn, tasks.Default, 7, 408 * time.Second, 5 * time.Minute, true},
+		{tasks.DeliveryDeadline, tasks.Default, 7, 408 * time.Second, 5 * time.Minute, true},
+		{tasks.DeliveryRevoke, tasks.Default, 7, 408 * time.Second, 5 * time.Minute, true},
 		{tasks.OrderComplete, tasks.Low, 7, 408 * time.Second, 5 * time.Minute, true},
 		{tasks.RefundSubmit, tasks.Default, 9, h + 48*time.Minute + 50*time.Second, h, true},
-		{tasks.RefundQuery, tasks.Default, 11, 26*h + 10*time.Minute, 24 * h, true},
+		{tasks.RefundQuery, tasks.Default, 10, 26*h + 9*time.Minute, 24 * h, true},
+		{tasks.AlertSend, tasks.Critical, 29, 23*h + 21*time.Minute + 50*time.Second, h, false},
 	} {
 		t.Run(string(tc.kind), func(t *testing.T) {
 			t.Parallel()
@@ -131,6 +145,8 @@ func TestKeys(t *testing.T) {
 	s, err := tasks.SubjectOf(k.Subject.String())
 	require.NoError(t, err)
 	require.Equal(t, k.Subject, s)
+	k.Kind = tasks.AlertSend
+	require.Zero(t, k.Order(), "an alert changes no order, whatever its number looks like")
 	_, err = tasks.SubjectOf("order 42")
 	require.ErrorContains(t, err, `"order 42" is not a task's subject`)
 }

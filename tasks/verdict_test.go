@@ -42,6 +42,8 @@ func TestVerdicts(t *testing.T) {
 		{"never", tasks.PaymentQuery, 0, tasks.Never(boom), true, 0, true, "boom"},
 		{"cut short by us", tasks.DeliveryNotify, 3, tasks.Again(boom), true, 2 * time.Second, false, "boom"},
 		{"cut short by us, no tries left", tasks.DeliveryNotify, 13, tasks.Again(boom), true, 2 * time.Second, false, "boom"},
+		{"an alert, in the end hourly", tasks.AlertSend, 28, tasks.Later(boom), true, time.Hour, false, "boom"},
+		{"an alert that nobody took for a day", tasks.AlertSend, 29, tasks.Later(boom), true, 0, true, "boom"},
 		{"of a kind that is gone", "coffee:make", 0, tasks.Later(boom), true, 0, true, "boom"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

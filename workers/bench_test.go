@@ -30,6 +30,7 @@ type bench struct {
 	clock   *clock
 	channel *script
 	sender  *postman
+	pager   *pager
 	deps    Deps
 	here    *busy // of this process
 	seller  string
@@ -73,10 +74,10 @@ func newBenchAt(t *testing.T, c *clock) *bench {
 
 // furnish gives a bench neighbours, a process and a merchant of its own.
 func (b *bench) furnish() {
-	b.channel, b.sender, b.here = &script{t: b.t}, &postman{clock: b.clock}, newBusy()
+	b.channel, b.sender, b.pager, b.here = &script{t: b.t}, &postman{clock: b.clock}, &pager{}, newBusy()
 	b.seller = "m_" + ident.New[merchant.Merchant]().Compact()
 	b.deps = Deps{
-		Store: b.Store, Channels: payment.Registry{"sandbox": b.channel}, Sender: b.sender, Terms: tasks.DefaultTerms(),
+		Store: b.Store, Channels: payment.Registry{"sandbox": b.channel}, Sender: b.sender, Alerts: b.pager, Terms: tasks.DefaultTerms(),
 		NotifyURL: func(name string) string { return "https://orderflow.test/callbacks/" + name }, Now: b.clock.now,
 	}
 }

@@ -152,8 +152,12 @@ func (r *runner) report(t tasks.Settlement, outcome string, err error) {
 	if err == nil {
 		err = t.Verdict.Err()
 	}
+	of := zap.Skip()
+	if id := t.Row.Order(); !id.IsZero() {
+		of = zap.Stringer("order", id)
+	}
 	fields := []zap.Field{
-		zap.String("kind", string(t.Row.Kind)), zap.Stringer("order", t.Row.Order()), zap.Stringer("subject", t.Row.Subject),
+		zap.String("kind", string(t.Row.Kind)), of, zap.Stringer("subject", t.Row.Subject),
 		zap.String("outcome", outcome), zap.Int("attempt", t.Row.Attempts+1), zap.Duration("late", r.now().Sub(t.Row.DueAt)), zap.Error(err),
 	}
 	switch outcome {

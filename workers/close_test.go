@@ -28,7 +28,10 @@ func (b *bench) bare() *order.Order {
 func (b *bench) closing() (*order.Order, *order.Attempt) {
 	b.t.Helper()
 	o, a := b.created()
-	b.step(o.ID, func(o *order.Order) error { return o.Cancel("changed my mind", "app:test", b.clock.now()) })
+	b.step(o.ID, func(o *order.Order) error {
+		defer func() { o.CancelAt = time.Time{} }() // nobody wanted it: it closes as by its time, only sooner
+		return o.Cancel("too late", "app:test", b.clock.now())
+	})
 	require.Equal(b.t, order.Closing, b.order(o.ID).Status)
 	return o, a
 }
@@ -130,19 +133,25 @@ func TestAnOpenPaymentOfAClosingOrderIsClosedAtTheChannel(t *testing.T) {
 	for name, c := range map[string]struct {
 		at      time.Duration // since the attempt's expiry
 		says    payment.State
+		asked   any // what it says when asked; nil: it is not asked
 		order   order.Status
 		status  order.AttemptStatus
 		because string // "": fulfilled
 	}{
-		"closed":                  {before, payment.Closed, order.Closed, order.AttemptClosed, ""},
-		"the buyer was faster":    {before, payment.Paid, order.Paid, order.AttemptSuccess, ""},
-		"paid, then given back":   {before, payment.Refunded, order.Closed, order.AttemptClosed, ""},
-		"still open":              {before, payment.Pending, order.Closing, order.AttemptPaying, "the channel says pending"},
-		"not seen yet":            {before, payment.NotFound, order.Closing, order.AttemptPaying, "the channel says not_found"},
-		"never seen, expired":     {after, payment.NotFound, order.Closed, order.AttemptClosed, ""},
-		"still open, expired":     {after, payment.Pending, order.Closing, order.AttemptPaying, "the channel says pending"},
-		"closed after expiry":     {after, payment.Closed, order.Closed, order.AttemptClosed, ""},
-		"paid in the last second": {after, payment.Paid, order.Paid, order.AttemptSuccess, ""},
+		"closed":                  {before, payment.Closed, nil, order.Closed, order.AttemptClosed, ""},
+		"the buyer was faster":    {before, payment.Paid, nil, order.Paid, order.AttemptSuccess, ""},
+		"paid, then given back":   {before, payment.Refunded, nil, order.Closed, order.AttemptClosed, ""},
+		"still open":              {before, payment.Pending, nil, order.Closing, order.AttemptPaying, "the channel says pending"},
+		"not seen yet":            {before, payment.NotFound, nil, order.Closing, order.AttemptPaying, "the channel says not_found"},
+		"still open, expired":     {after, payment.Pending, nil, order.Closing, order.AttemptPaying, "the channel says pending"},
+		"closed after expiry":     {after, payment.Closed, nil, order.Closed, order.AttemptClosed, ""},
+		"paid in the last second": {after, payment.Paid, nil, order.Paid, order.AttemptSuccess, ""},
+
+		"never seen, expired":           {after, payment.NotFound, payment.NotFound, order.Closed, order.AttemptClosed, ""},
+		"not seen, expired, now closed": {after, payment.NotFound, payment.Closed, order.Closed, order.AttemptClosed, ""},
+		"not seen, expired, now paid":   {after, payment.NotFound, payment.Paid, order.Paid, order.AttemptSuccess, ""},
+		"not seen, expired, now open":   {after, payment.NotFound, payment.Pending, order.Closing, order.AttemptPaying, "the channel says pending"},
+		"not seen, expired, unknown":    {after, payment.NotFound, trouble(payment.Unknown), order.Closing, order.AttemptPaying, "unknown"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := shared.fresh(t)
@@ -151,6 +160,15 @@ func TestAnOpenPaymentOfAClosingOrderIsClosedAtTheChannel(t *testing.T) {
 			b.channel.close = func(_ context.Context, no string) (payment.Payment, error) {
 				require.Equal(t, a.ID.Compact(), no)
 				return answer(a, c.says, b.clock.now()), nil
+			}
+			if c.asked != nil {
+				b.channel.query = func(_ context.Context, no string) (payment.Payment, error) {
+					require.Equal(t, a.ID.Compact(), no)
+					if err, ok := c.asked.(error); ok {
+						return payment.Payment{}, err
+					}
+					return answer(a, c.asked.(payment.State), b.clock.now()), nil
+				}
 			}
 			require.NoError(t, b.run(closeOf(a)))
 			got := b.order(o.ID)

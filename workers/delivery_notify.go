@@ -12,17 +12,18 @@ import (
 	"github.com/orderflow/orderflow/tasks"
 )
 
-// deliveryNotify tells a merchant that an order is paid. It is fulfilled when
-// every endpoint that wants to know has answered; one that has is not told
-// again because another has not.
-type deliveryNotify struct {
+// notify tells a merchant that an order is paid (delivery:notify), or anything
+// else (merchant:notify). It is fulfilled when every endpoint that wants to know
+// has answered; one that has is not told again because another has not.
+type notify struct {
 	Deps
+	kind      tasks.Kind
 	endpoints *endpointCache
 }
 
-func (deliveryNotify) Kind() tasks.Kind { return tasks.DeliveryNotify }
+func (w notify) Kind() tasks.Kind { return w.kind }
 
-func (w deliveryNotify) Prepare(ctx context.Context, rows []tasks.Row) (Do, error) {
+func (w notify) Prepare(ctx context.Context, rows []tasks.Row) (Do, error) {
 	ids := make([]tasks.Subject, len(rows))
 	for i, r := range rows {
 		ids[i] = r.Subject
@@ -40,7 +41,7 @@ func (w deliveryNotify) Prepare(ctx context.Context, rows []tasks.Row) (Do, erro
 	}, nil
 }
 
-func (w deliveryNotify) tell(ctx context.Context, row tasks.Row, notice merchant.Notice) tasks.Settlement {
+func (w notify) tell(ctx context.Context, row tasks.Row, notice merchant.Notice) tasks.Settlement {
 	todo, err := w.untold(ctx, row, notice)
 	if err != nil {
 		return later(row, err)
@@ -83,7 +84,7 @@ func judged(row tasks.Row, tries []merchant.Attempt) tasks.Settlement {
 }
 
 // untold are the endpoints that have yet to answer a notice.
-func (w deliveryNotify) untold(ctx context.Context, row tasks.Row, notice merchant.Notice) ([]merchant.Endpoint, error) {
+func (w notify) untold(ctx context.Context, row tasks.Row, notice merchant.Notice) ([]merchant.Endpoint, error) {
 	all, err := w.endpoints.of(ctx, notice.MerchantID)
 	if err != nil {
 		return nil, err
@@ -106,7 +107,7 @@ func (w deliveryNotify) untold(ctx context.Context, row tasks.Row, notice mercha
 			todo = append(todo, e)
 		}
 	}
-	if len(todo) == 0 && len(told) == 0 {
+	if w.kind == tasks.DeliveryNotify && len(todo) == 0 && len(told) == 0 { // without it nothing is delivered
 		return nil, fmt.Errorf("merchant %s has no live endpoint for %s: register one with POST /v1/merchants/%s/endpoints", notice.MerchantID, notice.Type, notice.MerchantID)
 	}
 	return todo, nil

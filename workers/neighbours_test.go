@@ -9,6 +9,7 @@ import (
 
 	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/payment"
+	"github.com/orderflow/orderflow/tasks"
 )
 
 // script is a channel that answers as it is told. Being asked what it was not
@@ -148,6 +149,25 @@ func (p *postman) told(e merchant.Endpoint) (n int) {
 		}
 	}
 	return n
+}
+
+// pager is an Alerter that fails as it is told.
+type pager struct {
+	mu   sync.Mutex
+	fail error
+	rung []ring
+}
+
+type ring struct {
+	id string
+	tasks.Alert
+}
+
+func (p *pager) Send(_ context.Context, id string, a tasks.Alert) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rung = append(p.rung, ring{id, a})
+	return p.fail
 }
 
 // Attempts as merchant.Notifier returns them.

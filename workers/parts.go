@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/orderflow/orderflow/internal/ident"
 	"github.com/orderflow/orderflow/order"
@@ -67,4 +68,37 @@ func (d Deps) attempt(o *order.Order, id order.AttemptID) (*order.Attempt, payme
 	a := o.Attempt(id)
 	ch, err := d.Channels.Channel(a.Channel)
 	return a, ch, err
+}
+
+// expiryGrace is how long after an expiry a question is put that counts on it:
+// what was paid in the last moment is there, and the channel's clock may be a
+// little behind ours.
+const expiryGrace = 5 * time.Second
+
+// unpayable says why an attempt can no longer be paid, by what the channel
+// answered to a question put at asked (P9); "" while it can. What the channel
+// has not heard of can be paid until it expires, and an answer to an earlier
+// question says nothing about that.
+func unpayable(a *order.Attempt, p payment.Payment, asked time.Time) string {
+	switch {
+	case p.State == payment.Closed, p.State == payment.Refunded: // money that came and went again is no money
+		return string(p.State) + " at the channel"
+	case p.State == payment.NotFound && asked.After(a.ExpireAt):
+		return "expired at the channel"
+	}
+	return ""
+}
+
+// laterBy is later, except that the ladder does not step over a moment: what
+// could come after the first of them that is still ahead comes at it.
+func laterBy(row tasks.Row, err error, now time.Time, moments ...time.Time) tasks.Settlement {
+	s := later(row, err)
+	longest, _ := mustSpec(row.Kind).Retry.After(row.Attempts+1, 1)
+	for _, m := range moments {
+		if wait := m.Sub(now); wait > 0 && wait < longest {
+			s.Verdict = tasks.LaterIn(wait, err)
+			return s
+		}
+	}
+	return s
 }

@@ -142,18 +142,20 @@ func TestWhatTheChannelSaysOfAPayment(t *testing.T) {
 		money  order.Disposition
 		owed   bool // asked again
 	}{
-		"paid":                       {paying, soon, payment.Paid, order.Paid, order.AttemptSuccess, order.Applied, false},
-		"paid, then given back":      {paying, soon, payment.Refunded, order.PendingPay, order.AttemptClosed, "", true},
-		"given back after closing":   {expired, time.Hour, payment.Refunded, order.Closed, order.AttemptClosed, "", true},
-		"pending":                    {paying, soon, payment.Pending, order.PendingPay, order.AttemptPaying, "", true},
-		"not opened yet":             {paying, soon, payment.NotFound, order.PendingPay, order.AttemptPaying, "", true},
-		"closed there":               {paying, soon, payment.Closed, order.PendingPay, order.AttemptClosed, "", true},
-		"closed here, paid late":     {expired, time.Hour, payment.Paid, order.Closed, order.AttemptSuccess, order.Late, false},
-		"closed on both sides":       {expired, pollFor - time.Second, payment.Closed, order.Closed, order.AttemptClosed, "", true},
-		"closed for a day":           {expired, pollFor + time.Second, payment.Closed, order.Closed, order.AttemptClosed, "", false},
-		"never seen there":           {expired, pollFor + time.Second, payment.NotFound, order.Closed, order.AttemptClosed, "", false},
-		"paid on the last question":  {expired, pollFor + time.Second, payment.Paid, order.Closed, order.AttemptSuccess, order.Late, false},
-		"open here, whatever it was": {paying, pollFor + time.Second, payment.Pending, order.PendingPay, order.AttemptPaying, "", true},
+		"paid":                          {paying, soon, payment.Paid, order.Paid, order.AttemptSuccess, order.Applied, false},
+		"paid, then given back":         {paying, soon, payment.Refunded, order.PendingPay, order.AttemptClosed, "", true},
+		"given back after closing":      {expired, time.Hour, payment.Refunded, order.Closed, order.AttemptClosed, "", true},
+		"pending":                       {paying, soon, payment.Pending, order.PendingPay, order.AttemptPaying, "", true},
+		"not opened yet":                {paying, soon, payment.NotFound, order.PendingPay, order.AttemptPaying, "", true},
+		"closed there":                  {paying, soon, payment.Closed, order.PendingPay, order.AttemptClosed, "", true},
+		"closed here, paid late":        {expired, time.Hour, payment.Paid, order.Closed, order.AttemptSuccess, order.Late, false},
+		"closed on both sides":          {expired, pollFor - time.Minute, payment.Closed, order.Closed, order.AttemptClosed, "", true},
+		"closed for a day":              {expired, pollFor + time.Second, payment.Closed, order.Closed, order.AttemptClosed, "", false},
+		"never opened, expired":         {paying, time.Second, payment.NotFound, order.PendingPay, order.AttemptClosed, "", true},
+		"not opened in its last second": {paying, -1, payment.NotFound, order.PendingPay, order.AttemptPaying, "", true},
+		"never seen there":              {expired, pollFor + time.Second, payment.NotFound, order.Closed, order.AttemptClosed, "", false},
+		"paid on the last question":     {expired, pollFor + time.Second, payment.Paid, order.Closed, order.AttemptSuccess, order.Late, false},
+		"open here, whatever it was":    {paying, pollFor + time.Hour, payment.Pending, order.PendingPay, order.AttemptPaying, "", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := shared.fresh(t)
@@ -175,7 +177,11 @@ func TestWhatTheChannelSaysOfAPayment(t *testing.T) {
 			require.Equal(t, c.owed, owed)
 			if owed {
 				require.Equal(t, 1, row.Attempts)
-				require.WithinDuration(t, b.clock.now().Add(15*time.Second), row.DueAt, 1500*time.Millisecond, "the ladder's first step")
+				first := b.clock.now().Add(15 * time.Second)
+				if grace := a.ExpireAt.Add(expiryGrace); b.clock.now().Before(grace) && first.After(grace) {
+					first = grace
+				}
+				require.WithinDuration(t, first, row.DueAt, 1500*time.Millisecond, "the ladder's first step, or right after the expiry")
 				require.Empty(t, row.LastError, "no answer yet is no error")
 			}
 			if c.money == order.Late {
@@ -246,4 +252,66 @@ func TestAskingGoesOnWhenAnotherClosedTheAttempt(t *testing.T) {
 	require.Equal(t, []string{"payment:query later"}, b.ran(queryOf(a)))
 	require.Equal(t, 1, b.row(queryOf(a)).Attempts, "money can still come late")
 	require.Equal(t, 1, b.happened(o.ID, order.EventAttemptClosed))
+}
+
+// An answer that comes after the expiry to a question put before it says
+// nothing about the last moments.
+func TestAnAnswerCountsFromWhenTheQuestionWasPut(t *testing.T) {
+	shared := newBench(t)
+	slowly := func(b *bench, a *order.Attempt) func(context.Context, string) (payment.Payment, error) {
+		return func(context.Context, string) (payment.Payment, error) {
+			b.clock.forward(3 * time.Second)
+			return answer(a, payment.NotFound, b.clock.now()), nil
+		}
+	}
+	t.Run("the expiry, asked", func(t *testing.T) {
+		b := shared.fresh(t)
+		o, a := b.created()
+		b.clock.set(a.ExpireAt.Add(-time.Second))
+		b.channel.query = slowly(b, a)
+		require.Equal(t, []string{"payment:query later"}, b.ran(queryOf(a)))
+		require.Equal(t, order.AttemptPaying, b.order(o.ID).Attempts[0].Status)
+	})
+	t.Run("the expiry, closing", func(t *testing.T) {
+		b := shared.fresh(t)
+		o, a := b.closing()
+		b.clock.set(a.ExpireAt.Add(-time.Second))
+		b.channel.close = slowly(b, a)
+		require.Equal(t, []string{"channel:close later"}, b.ran(closeOf(a)))
+		require.Equal(t, order.AttemptPaying, b.order(o.ID).Attempts[0].Status)
+	})
+	t.Run("the end of all questions", func(t *testing.T) {
+		b := shared.fresh(t)
+		_, a := expired(b)
+		end := a.ExpireAt.Add(b.deps.Terms.PollAfterClose)
+		b.clock.set(end.Add(-time.Second))
+		b.channel.query = slowly(b, a)
+		require.Equal(t, []string{"payment:query later"}, b.ran(queryOf(a)))
+		b.due(queryOf(a))
+		require.True(t, b.clock.now().After(end))
+		require.Equal(t, []string{"payment:query done"}, b.ran(queryOf(a)))
+	})
+}
+
+// Whatever the window to pay and the luck of the ladder, the channel is asked
+// right after the expiry and once at the end.
+func TestTheLadderDoesNotStepOverAMoment(t *testing.T) {
+	t.Parallel()
+	made := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, window := range []time.Duration{order.MinPayWindow, 15 * time.Minute, 47 * time.Minute, 2 * time.Hour, 24 * time.Hour} {
+		for range 50 {
+			expiry := made.Add(window)
+			moments := []time.Time{expiry.Add(expiryGrace), expiry.Add(24*time.Hour + expiryGrace)}
+			row := tasks.Row{Key: tasks.Key{Kind: tasks.PaymentQuery}, DueAt: made.Add(5 * time.Second)}
+			seen := map[time.Time]bool{}
+			for n := 0; !row.DueAt.After(moments[1]); n++ {
+				now := row.DueAt
+				seen[now] = true
+				row, _ = laterBy(row, nil, now, moments...).Verdict.Next(row, now)
+				require.True(t, row.DueAt.After(now) && row.DueAt.Sub(now) <= 66*time.Minute, "%v", row.DueAt.Sub(now))
+				require.Less(t, n, 60, "there is an end")
+			}
+			require.True(t, seen[moments[0]] && seen[moments[1]], "window %v: %v", window, seen)
+		}
+	}
 }

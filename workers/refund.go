@@ -12,7 +12,8 @@ import (
 
 // refundSubmit asks the channel to give money back. The claim is committed
 // before the channel is called, and every retry carries the same number: asked
-// twice, it pays once.
+// twice, it pays once. A refund that was claimed before may have arrived: the
+// channel is queried first (R3).
 type refundSubmit struct{ Deps }
 
 func (refundSubmit) Kind() tasks.Kind { return tasks.RefundSubmit }
@@ -25,10 +26,48 @@ func (w refundSubmit) submit(ctx context.Context, row tasks.Row, r *order.Refund
 	if r.Status != order.RefundCreated && r.Status != order.RefundProcessing {
 		return done(row, nil)
 	}
-	err := w.Store.Update(ctx, row.Order(), nil, func(o *order.Order) error { return o.SubmitRefund(r.ID, w.Now()) })
-	if err != nil && !errors.Is(err, order.ErrAlready) {
+	held, err := w.claim(ctx, row, r.ID)
+	switch {
+	case err != nil:
 		return later(row, err)
+	case held == order.RefundCreated:
+		return w.send(ctx, row, r, a, ch)
+	case held == order.RefundProcessing:
+		return w.retry(ctx, row, r, a, ch)
 	}
+	return done(row, nil) // settled or called off since the row was read
+}
+
+// claim commits that the channel may be asked, and says where the refund stood
+// when it was locked: created when it is now claimed for the first time.
+func (w refundSubmit) claim(ctx context.Context, row tasks.Row, id order.RefundID) (held order.RefundStatus, err error) {
+	err = w.Store.Update(ctx, row.Order(), nil, func(o *order.Order) error {
+		if r := o.Refund(id); r != nil {
+			held = r.Status
+		}
+		return o.SubmitRefund(id, w.Now())
+	})
+	if errors.Is(err, order.ErrAlready) {
+		err = nil
+	}
+	return held, err
+}
+
+// retry asks what became of a submission that was claimed before, and sends the
+// same number again only when the channel has not got it, or when an operator
+// has said that an abnormal refund shall be tried once more.
+func (w refundSubmit) retry(ctx context.Context, row tasks.Row, r *order.Refund, a *order.Attempt, ch payment.Channel) tasks.Settlement {
+	answer, err := ch.QueryRefund(ctx, a.ID.Compact(), r.ID.Compact())
+	switch {
+	case err != nil:
+		return later(row, err)
+	case answer.State == payment.RefundNotFound, answer.State == payment.RefundAbnormal && row.Resubmits():
+		return w.send(ctx, row, r, a, ch)
+	}
+	return w.settled(row, r.ID, answer)
+}
+
+func (w refundSubmit) send(ctx context.Context, row tasks.Row, r *order.Refund, a *order.Attempt, ch payment.Channel) tasks.Settlement {
 	answer, err := ch.Refund(ctx, payment.RefundRequest{
 		OutTradeNo: a.ID.Compact(), OutRefundNo: r.ID.Compact(), TradeNo: a.TradeNo,
 		Amount: r.Amount, Total: a.PaidAmount, Currency: a.PaidCurrency, Reason: r.Reason, NotifyURL: w.NotifyURL(a.Channel),
@@ -36,6 +75,10 @@ func (w refundSubmit) submit(ctx context.Context, row tasks.Row, r *order.Refund
 	switch {
 	case err != nil && payment.ClassOf(err) == payment.Permanent:
 		return w.settled(row, r.ID, payment.Refund{State: payment.RefundAbnormal, Reason: err.Error()})
+	case errors.Is(err, payment.ErrBalanceShort): // no try helps before somebody has put money there
+		s := later(row, err)
+		s.Owes = []tasks.Message{tasks.BalanceShort(r, a, w.Now())}
+		return s
 	case err != nil:
 		return later(row, err)
 	case answer.State == payment.RefundNotFound:
@@ -74,7 +117,9 @@ func (d Deps) settled(row tasks.Row, id order.RefundID, answer payment.Refund) t
 	switch answer.State {
 	case payment.RefundDone:
 		return done(row, func(o *order.Order) error { return o.SucceedRefund(id, now) })
-	case payment.RefundFailed, payment.RefundAbnormal:
+	case payment.RefundFailed:
+		return done(row, func(o *order.Order) error { return o.CloseRefund(id, answer.Reason, now) })
+	case payment.RefundAbnormal:
 		return done(row, func(o *order.Order) error { return o.AbnormalRefund(id, answer.Reason, now) })
 	case payment.RefundNotFound: // it never arrived: the same number again
 		s := done(row, nil)

@@ -16,8 +16,9 @@ func submitOf(r *order.Refund) tasks.Key   { return tasks.About(tasks.RefundSubm
 func followUpOf(r *order.Refund) tasks.Key { return tasks.About(tasks.RefundQuery, r.ID) }
 
 // refunds makes the channel answer in turn, and checks what it is asked: the
-// claim is committed, and the number is the same each time.
-func (b *bench) refunds(o *order.Order, a *order.Attempt, r *order.Refund, says ...any) {
+// claim is committed, and the number is the same each time. sent counts.
+func (b *bench) refunds(o *order.Order, a *order.Attempt, r *order.Refund, says ...any) (sent *int) {
+	sent = new(int)
 	b.channel.refund = func(_ context.Context, req payment.RefundRequest) (payment.Refund, error) {
 		claimed, err := b.Order(b.ctx, o.ID)
 		if err != nil || claimed.Refunds[0].Status != order.RefundProcessing {
@@ -30,6 +31,7 @@ func (b *bench) refunds(o *order.Order, a *order.Attempt, r *order.Refund, says 
 		if req != want {
 			b.t.Errorf("asked for %+v, want %+v", req, want)
 		}
+		*sent++
 		say := says[0]
 		says = says[1:]
 		if err, ok := say.(error); ok {
@@ -37,6 +39,7 @@ func (b *bench) refunds(o *order.Order, a *order.Attempt, r *order.Refund, says 
 		}
 		return payment.Refund{State: say.(payment.RefundState), OutRefundNo: req.OutRefundNo, Amount: req.Amount, Reason: "account closed"}, nil
 	}
+	return sent
 }
 
 func TestWhatTheChannelAnswersToARefund(t *testing.T) {
@@ -52,12 +55,13 @@ func TestWhatTheChannelAnswersToARefund(t *testing.T) {
 		"done":      {payment.RefundDone, "done", order.RefundSuccess, order.Refunded, false, false},
 		"pending":   {payment.RefundPending, "done", order.RefundProcessing, order.Refunding, false, true},
 		"abnormal":  {payment.RefundAbnormal, "done", order.RefundAbnormal, order.Refunding, false, false},
-		"failed":    {payment.RefundFailed, "done", order.RefundAbnormal, order.Refunding, false, false},
+		"failed":    {payment.RefundFailed, "done", order.RefundClosed, order.Refunding, false, false},
 		"nonsense":  {payment.RefundNotFound, "later", order.RefundProcessing, order.Refunding, true, false},
 		"unknown":   {trouble(payment.Unknown), "later", order.RefundProcessing, order.Refunding, true, false},
 		"slow down": {trouble(payment.Retryable), "later", order.RefundProcessing, order.Refunding, true, false},
 		"conflict":  {trouble(payment.Conflict), "later", order.RefundProcessing, order.Refunding, true, false},
 		"bad keys":  {trouble(payment.Auth), "later", order.RefundProcessing, order.Refunding, true, false},
+		"no money":  {broke(), "later", order.RefundProcessing, order.Refunding, true, false},
 		"refused":   {trouble(payment.Permanent), "done", order.RefundAbnormal, order.Refunding, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -78,12 +82,107 @@ func TestWhatTheChannelAnswersToARefund(t *testing.T) {
 			}
 			if again {
 				require.NotEmpty(t, b.row(submitOf(r)).LastError)
+				require.Equal(t, 1, b.channel.called(), "on the first try there is nothing to ask about")
+				b.follow(a, r, payment.RefundNotFound)
 				b.due(submitOf(r))
 				require.Equal(t, []string{"refund:submit done"}, b.ran(submitOf(r)), "the same number again")
 				require.Equal(t, order.Refunded, b.order(o.ID).Status)
 			}
 			require.Equal(t, 1, b.happened(o.ID, order.EventRefundSubmitted), "claimed once")
 		})
+	}
+}
+
+// R3: what was claimed before may have arrived. The channel is asked, and only
+// what it has not got is sent, with the same number.
+func TestARetriedRefundIsAskedAboutFirst(t *testing.T) {
+	shared := newBench(t)
+	for name, c := range map[string]struct {
+		says      any
+		operator  bool // has asked for it
+		outcome   string
+		refund    order.RefundStatus
+		sent, ask bool // sent again; asked about later
+	}{
+		"it is done":           {payment.RefundDone, false, "done", order.RefundSuccess, false, false},
+		"it is on its way":     {payment.RefundPending, false, "done", order.RefundProcessing, false, true},
+		"it is abnormal":       {payment.RefundAbnormal, false, "done", order.RefundAbnormal, false, false},
+		"it was closed":        {payment.RefundFailed, false, "done", order.RefundAbnormal, false, false},
+		"it never arrived":     {payment.RefundNotFound, false, "done", order.RefundSuccess, true, false},
+		"nobody knows":         {trouble(payment.Unknown), false, "later", order.RefundProcessing, false, false},
+		"not now":              {trouble(payment.Retryable), false, "later", order.RefundProcessing, false, false},
+		"a question refused":   {trouble(payment.Permanent), false, "later", order.RefundProcessing, false, false},
+		"mended, and abnormal": {payment.RefundAbnormal, true, "done", order.RefundSuccess, true, false},
+		"mended, and done":     {payment.RefundDone, true, "done", order.RefundSuccess, false, false},
+		"mended, nobody knows": {trouble(payment.Unknown), true, "later", order.RefundProcessing, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := shared.fresh(t)
+			o, a, r := b.refunding()
+			b.step(o.ID, func(o *order.Order) error { return o.SubmitRefund(r.ID, b.clock.now()) }) // and the process died
+			if c.operator {
+				b.carries(submitOf(r), tasks.ResubmitRefund(r.ID, b.clock.now()).Payload)
+			}
+			sent := b.refunds(o, a, r, payment.RefundDone)
+			b.follow(a, r, c.says)
+			require.Equal(t, []string{"refund:submit " + c.outcome}, b.ran(submitOf(r)))
+			require.Equal(t, c.refund, b.order(o.ID).Refunds[0].Status)
+			require.Equal(t, map[bool]int{true: 1}[c.sent], *sent)
+			_, ask := b.owed(followUpOf(r))
+			require.Equal(t, c.ask, ask)
+		})
+	}
+}
+
+// The operator's word outlives tries that came to nothing.
+func TestAnOperatorsWordStaysWithTheTask(t *testing.T) {
+	b := newBench(t)
+	o, a, r := b.refunding()
+	b.step(o.ID, func(o *order.Order) error { return o.SubmitRefund(r.ID, b.clock.now()) })
+	b.carries(submitOf(r), tasks.ResubmitRefund(r.ID, b.clock.now()).Payload)
+	sent := b.refunds(o, a, r, broke(), trouble(payment.Unknown), payment.RefundDone)
+	b.follow(a, r, payment.RefundAbnormal)
+	for n, outcome := range []string{"later", "later", "done"} {
+		b.due(submitOf(r))
+		require.Equal(t, []string{"refund:submit " + outcome}, b.ran(submitOf(r)))
+		require.Equal(t, n+1, *sent)
+	}
+	require.Equal(t, order.RefundSuccess, b.order(o.ID).Refunds[0].Status)
+}
+
+func (b *bench) carries(k tasks.Key, payload []byte) {
+	b.t.Helper()
+	_, err := b.ExecContext(b.ctx, `UPDATE outbox SET payload = ? WHERE kind = ? AND subject = ?`, payload, k.Kind, k.Subject)
+	require.NoError(b.t, err)
+}
+
+// broke is the channel's answer when our balance there is short.
+func broke() error {
+	return &payment.Error{Class: payment.Retryable, Op: "sandbox refund", Code: "BALANCE_SHORT", Err: payment.ErrBalanceShort}
+}
+
+// Between reading a refund and claiming it, it may come to its end.
+func TestARefundThatEndedMeanwhileIsNotSubmitted(t *testing.T) {
+	b := newBench(t)
+	o, _, r := b.refunding()
+	b.deps.Store = &meddler{Store: b.Store, update: func() error {
+		b.step(o.ID, func(o *order.Order) error { return o.SucceedRefund(r.ID, b.clock.now()) })
+		return nil
+	}}
+	require.Equal(t, []string{"refund:submit gone"}, b.ran(submitOf(r)))
+	require.Zero(t, b.channel.called())
+}
+
+func TestTheFirstQuestionsAboutARefundAreAMinuteApart(t *testing.T) {
+	b := newBench(t)
+	o, a, r := b.refunding()
+	b.refunds(o, a, r, payment.RefundPending)
+	b.follow(a, r, payment.RefundPending)
+	require.NoError(t, b.run(submitOf(r)))
+	for _, wait := range []time.Duration{time.Minute, time.Minute, time.Minute, time.Minute, time.Minute, 5 * time.Minute, 10 * time.Minute} {
+		require.WithinDuration(t, b.clock.now().Add(wait), b.row(followUpOf(r)).DueAt, wait/10)
+		b.due(followUpOf(r))
+		require.Equal(t, []string{"refund:query later"}, b.ran(followUpOf(r)))
 	}
 }
 
@@ -121,7 +220,7 @@ func TestWhatTheChannelSaysOfARefund(t *testing.T) {
 		"done":      {payment.RefundDone, "done", order.RefundSuccess, order.Refunded, false, false},
 		"pending":   {payment.RefundPending, "later", order.RefundProcessing, order.Refunding, true, false},
 		"abnormal":  {payment.RefundAbnormal, "done", order.RefundAbnormal, order.Refunding, false, false},
-		"failed":    {payment.RefundFailed, "done", order.RefundAbnormal, order.Refunding, false, false},
+		"failed":    {payment.RefundFailed, "done", order.RefundClosed, order.Refunding, false, false},
 		"not found": {payment.RefundNotFound, "done", order.RefundProcessing, order.Refunding, false, true},
 		"unknown":   {trouble(payment.Unknown), "later", order.RefundProcessing, order.Refunding, true, false},
 		"slow down": {trouble(payment.Retryable), "later", order.RefundProcessing, order.Refunding, true, false},
@@ -144,7 +243,7 @@ func TestWhatTheChannelSaysOfARefund(t *testing.T) {
 			require.Equal(t, c.asked, asked)
 			_, submitted := b.owed(submitOf(r))
 			require.Equal(t, c.submitted, submitted)
-			if submitted {
+			if submitted { // which asks once more before it sends
 				require.Equal(t, []string{"refund:submit done"}, b.ran(submitOf(r)), "it never arrived: the same number again, now")
 				require.Equal(t, order.Refunded, b.order(o.ID).Status)
 			}

@@ -54,8 +54,36 @@ func TestEveryWorkerHasItsEffectOnce(t *testing.T) {
 			o, _ := b.paid()
 			return notifyOf(o), order.EventPaid // which it does not repeat
 		},
+		tasks.MerchantNotify: func(b *bench) (tasks.Key, order.EventType) {
+			b.endpoint()
+			o, _ := b.calledOff()
+			return tasks.About(tasks.MerchantNotify, order.RevokeNoticeID(o.ID)), order.EventReturning // which it does not repeat
+		},
+		tasks.PaymentReturn: func(b *bench) (tasks.Key, order.EventType) {
+			_, a := b.mismatched()
+			k := tasks.About(tasks.PaymentReturn, a.ID)
+			b.due(k)
+			return k, order.EventRefundCreated
+		},
+		tasks.DeliveryDeadline: func(b *bench) (tasks.Key, order.EventType) {
+			o, _ := b.paid()
+			k := deadlineOf(o)
+			for range 2 {
+				b.due(k)
+				require.Equal(b.t, []string{"delivery:deadline done"}, b.ran(k))
+			}
+			b.due(k)
+			return k, order.EventReturning
+		},
+		tasks.DeliveryRevoke: func(b *bench) (tasks.Key, order.EventType) {
+			o, _ := b.calledOff()
+			k := tasks.About(tasks.DeliveryRevoke, order.DeliveryID(o.ID))
+			b.due(k)
+			return k, order.EventRevoked
+		},
 		tasks.RefundSubmit: func(b *bench) (tasks.Key, order.EventType) {
-			_, _, r := b.refunding()
+			_, a, r := b.refunding()
+			b.follow(a, r, payment.RefundNotFound) // whoever comes second asks, and has come before the first has sent
 			b.channel.refund = func(_ context.Context, req payment.RefundRequest) (payment.Refund, error) {
 				if req.OutRefundNo != r.ID.Compact() {
 					b.t.Errorf("a number of its own: %s", req.OutRefundNo)

@@ -56,11 +56,18 @@ type Sender interface {
 	Send(ctx context.Context, e merchant.Endpoint, n merchant.Notice) merchant.Attempt
 }
 
+// Alerter tells whoever is on duty: alert.Senders. id is the same on every try
+// of one alert.
+type Alerter interface {
+	Send(ctx context.Context, id string, a tasks.Alert) error
+}
+
 // Deps are what the workers work with.
 type Deps struct {
 	Store    Store
 	Channels Channels
 	Sender   Sender
+	Alerts   Alerter
 	Terms    tasks.Terms
 	// NotifyURL is where a channel sends its callbacks, by the channel's name.
 	NotifyURL func(channel string) string
@@ -69,15 +76,21 @@ type Deps struct {
 
 // All makes one worker of every kind.
 func All(d Deps) []Worker {
+	endpoints := newEndpointCache(d.Store, d.Now)
 	return []Worker{
 		paymentConfirm{d},
 		paymentQuery{d},
+		paymentReturn{d},
 		channelClose{d},
 		orderClose{d},
-		deliveryNotify{d, newEndpointCache(d.Store, d.Now)},
+		notify{d, tasks.DeliveryNotify, endpoints},
+		notify{d, tasks.MerchantNotify, endpoints},
+		deliveryDeadline{d},
+		deliveryRevoke{d},
 		orderComplete{d},
 		refundSubmit{d},
 		refundQuery{d},
+		alertSend{d},
 	}
 }
 

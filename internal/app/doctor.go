@@ -33,6 +33,7 @@ func Diagnose(ctx context.Context, cfg config.Config, audit bool) []Diagnosis {
 	if cfg.Roles.Has(config.API) && cfg.PublicURL == "" {
 		d.note("public_url", "not set: "+cfg.BaseURL()+" is given to channels", "set ORDERFLOW_PUBLIC_URL to where channels and buyers reach this service")
 	}
+	d.alerts()
 	if cfg.Sandbox.Enabled {
 		d.note("sandbox.enabled", "on", "it moves no money, and whoever has its secret can mark orders paid: switch it off where orders are real")
 	}
@@ -150,6 +151,21 @@ func (d *doctor) audit(conn *db.DB) {
 	for _, f := range findings {
 		d.note("books", f.String(), "this must not be: keep the database as it is and report it")
 	}
+}
+
+// alerts says whom an alert reaches. That nobody is woken is for the operator
+// to choose, and no fault.
+func (d *doctor) alerts() {
+	c := d.cfg.Alert.SMS
+	if c.URL == "" {
+		d.note("alert.sms.url", "not set: alerts are in the log only; ORDERFLOW_ALERT_SMS_URL names an SMS gateway", "")
+		return
+	}
+	found, advice := "alerts go to the log and to "+config.HostOf(c.URL), ""
+	if _, err := openSMS(c); err != nil {
+		found, advice = err.Error(), "correct it: no worker starts with it"
+	}
+	d.note("alert.sms", found, advice)
 }
 
 func (d *doctor) redis() {

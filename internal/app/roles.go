@@ -30,12 +30,17 @@ func (a *App) startWorkers() error {
 	}
 	notifier := merchant.NewNotifier(merchant.Options{AllowLoopback: a.cfg.Notify.AllowLoopback, MaxIdlePerHost: 256, Log: a.log.Named("notify")})
 	a.onStop("notifier", notifier.Close)
+	alerts, err := a.openAlerts()
+	if err != nil {
+		return err
+	}
 	c := a.cfg.Workers
 	server, err := workers.Start(workers.Options{
 		Redis: workClient{a.redis, a.probe}, Log: a.log.Named("worker"), Concurrency: c.Concurrency, NoticesConcurrency: c.NoticesConcurrency,
 		CheckInterval: c.CheckInterval, DelayedInterval: c.DelayedInterval, ShutdownTimeout: c.ShutdownTimeout, Tried: a.tried,
 	}, a.store, workers.All(workers.Deps{
-		Store: a.store, Channels: a.channels, Sender: countedSender{notifier, a.metrics}, Terms: a.terms(), NotifyURL: a.callbackURL, Now: now,
+		Store: a.store, Channels: a.channels, Sender: countedSender{notifier, a.metrics}, Alerts: alerts,
+		Terms: a.terms(), NotifyURL: a.callbackURL, Now: now,
 	}))
 	if err != nil {
 		return err

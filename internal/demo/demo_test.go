@@ -50,9 +50,10 @@ func open(t *testing.T, o Options) *shop {
 
 func (s *shop) tell(t *testing.T, id string, o *order.Order) merchant.Attempt {
 	t.Helper()
-	return s.notifier.Send(t.Context(), s.endpoint, merchant.Notice{
-		ID: id, MerchantID: o.MerchantID, Type: "order.paid", Body: merchant.OrderPaid(o, time.Now()),
-	})
+	n, tells := merchant.NoticeOf(o, order.Event{Type: order.EventPaid, At: time.Now()})
+	require.True(t, tells)
+	n.ID = id
+	return s.notifier.Send(t.Context(), s.endpoint, n)
 }
 
 func ordered(t *testing.T, wish string) *order.Order {

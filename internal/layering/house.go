@@ -66,8 +66,9 @@ func house() law {
 			{ // the contract between those who owe work and those who do it
 				{"tasks", "internal/ident order merchant payment"},
 			},
-			{ // the store and the channels
+			{ // the store, the channels, and who tells whoever is on duty
 				{"db", core + " internal/access internal/once db/migrations"},
+				{"internal/alert", core},
 				{"payment/sandbox", "internal/ident order payment"},
 				{"payment/stripe", "internal/ident order payment"},
 				{"payment/alipay", "internal/ident order payment"},
@@ -87,7 +88,6 @@ func house() law {
 				{"monitor", core + " internal/access internal/once"},
 			},
 			{ // those who live next door: they come through the door like everybody
-				{"internal/alert", core},
 				{"internal/faults", core},
 				{"internal/demo", core + " producer/api payment/simulator"},
 				{"internal/loadgen", core + " producer/api payment/simulator"},

@@ -56,6 +56,7 @@ type life struct {
 func (l *life) draft() order.Draft {
 	d := order.Draft{
 		MerchantID: "m_1", BuyerID: "b_1", Currency: "CNY",
+		Virtual:   rapid.Bool().Draw(l.t, "virtual"),
 		FeeBps:    rapid.IntRange(0, 10_000).Draw(l.t, "fee"),
 		PayWithin: time.Duration(rapid.IntRange(1, 1200).Draw(l.t, "window")) * time.Second,
 	}
@@ -72,7 +73,7 @@ func (l *life) draft() order.Draft {
 // step asks one thing of a copy, which becomes the order when it is taken: as
 // the store does it.
 func (l *life) step(see func(Step)) {
-	l.now = l.now.Add(time.Duration(rapid.SampledFrom([]int64{0, 0, 0, 0, 0, 0, 0, 0, 1, 20_000, 90_000, 1_300_000}).Draw(l.t, "ms")) * time.Millisecond)
+	l.now = l.now.Add(time.Duration(rapid.SampledFrom([]int64{0, 0, 0, 0, 0, 0, 0, 0, 1, 20_000, 90_000, 1_300_000, 90_000_000}).Draw(l.t, "ms")) * time.Millisecond)
 	from := anything
 	if rapid.Bool().Draw(l.t, "onward") {
 		from = onward(l.o.Status)
@@ -91,6 +92,8 @@ func (l *life) step(see func(Step)) {
 var anything = []string{
 	"receive wrong", "fail", "close attempt", "expire", "cancel", "accept", "deliver", "fail delivery", "complete",
 	"submit refund", "succeed refund", "abnormal refund", "pay", "receive",
+	"claim", "revoke", "revoke unanswered", "overdue", "ask refund", "close refund", "retry refund", "pay out refund", "cancel refund",
+	"accept mismatch", "return mismatch", "resolve", "requeued",
 }
 
 // onward are steps that lead somewhere from a status, so that lives do not end
@@ -98,15 +101,19 @@ var anything = []string{
 func onward(s order.Status) []string {
 	switch s {
 	case order.PendingPay:
-		return []string{"pay", "receive"}
+		return []string{"pay", "claim", "receive", "receive", "accept mismatch"}
 	case order.Closing:
 		return []string{"receive", "close attempt"}
 	case order.Paid, order.Delivering:
-		return []string{"deliver", "accept", "fail delivery", "receive"}
-	case order.Delivered:
-		return []string{"complete"}
+		return []string{"deliver", "accept", "fail delivery", "receive", "cancel", "overdue"}
+	case order.Returning:
+		return []string{"revoke", "deliver", "revoke unanswered"}
+	case order.Delivered, order.Completed:
+		return []string{"complete", "ask refund", "ask refund", "submit refund", "succeed refund"}
+	case order.Refunding:
+		return []string{"submit refund", "succeed refund", "abnormal refund", "close refund", "retry refund", "pay out refund", "deliver", "resolve"}
 	}
-	return []string{"receive", "submit refund", "succeed refund"}
+	return []string{"receive", "submit refund", "succeed refund", "abnormal refund", "return mismatch"}
 }
 
 const by = order.Actor("app:test")
@@ -131,7 +138,7 @@ func (l *life) ask(name string, o *order.Order) error {
 	case "accept":
 		return o.Accept(by, l.now)
 	case "deliver":
-		return o.Deliver("SF123", by, l.now)
+		return o.Deliver(rapid.SampledFrom([]string{"SF123", "SF123", ""}).Draw(l.t, "proof"), by, l.now)
 	case "fail delivery":
 		return o.FailDelivery("sold out", by, l.now)
 	case "complete":
@@ -142,6 +149,40 @@ func (l *life) ask(name string, o *order.Order) error {
 		return o.SucceedRefund(l.refund(o), l.now)
 	case "abnormal refund":
 		return o.AbnormalRefund(l.refund(o), "account closed", l.now)
+	}
+	return l.askMore(name, o)
+}
+
+func (l *life) askMore(name string, o *order.Order) error {
+	switch name {
+	case "claim":
+		return o.Claim(l.attempt(o), by, l.now)
+	case "revoke":
+		return o.Revoke("stopped", by, l.now)
+	case "revoke unanswered":
+		return o.RevokeUnanswered(l.now)
+	case "overdue":
+		return o.Overdue(l.now)
+	case "ask refund":
+		_, err := o.AskRefund(rapid.SampledFrom([]int64{0, 1, o.Amount / 3, o.Amount, o.Amount + 1}).Draw(l.t, "amount"), "broken", by, l.now)
+		return err
+	case "close refund":
+		return o.CloseRefund(l.refund(o), "refused by the bank", l.now)
+	case "retry refund":
+		return o.RetryRefund(l.refund(o), by, "mended", l.now)
+	case "pay out refund":
+		return o.PayOutRefund(l.refund(o), "V1", by, "by bank", l.now)
+	case "cancel refund":
+		return o.CancelRefund(l.refund(o), by, "a mistake", l.now)
+	case "accept mismatch":
+		return o.AcceptMismatch(l.attempt(o), by, "near enough", l.now)
+	case "return mismatch":
+		return o.ReturnMismatch(l.attempt(o), by, "not enough", l.now)
+	case "resolve":
+		return o.ResolveConflict(rapid.Bool().Draw(l.t, "delivered"), by, "seen", l.now)
+	case "requeued":
+		o.Requeued("payment:query", by, "impatient", l.now)
+		return nil
 	}
 	panic("ordertest: no step is called " + name)
 }

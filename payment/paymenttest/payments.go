@@ -76,6 +76,20 @@ func testClose(t *testing.T, s suite) {
 		}
 		h.closesForGood(t, func(payment.Action) {})
 	})
+	s.run(t, "before the channel heard of it, where that is not for good, says so", func(t *testing.T, h Harness) {
+		if h.Features.CloseUnseen || !h.Features.LocalCreate {
+			t.Skip("this channel closes what it has not heard of, or hears of all")
+		}
+		r := h.request()
+		a := h.create(t, r)
+		p, err := h.Channel.Close(t.Context(), r.OutTradeNo)
+		require.NoError(t, err)
+		require.Equal(t, payment.NotFound, p.State, "it can still be paid")
+		require.True(t, h.Pay(t, a))
+		p, err = h.Channel.Close(t.Context(), r.OutTradeNo)
+		require.NoError(t, err)
+		require.Equal(t, payment.Paid, p.State)
+	})
 	s.run(t, "before it is paid", func(t *testing.T, h Harness) {
 		h.closesForGood(t, func(a payment.Action) { h.Open(t, a) })
 	})

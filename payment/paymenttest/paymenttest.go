@@ -40,6 +40,10 @@ type Harness struct {
 	Forge func(t *testing.T, genuine Raw, how Forgery) Raw
 	// Fail makes the channel fail its next call, whichever that is.
 	Fail func(t *testing.T, how Failure)
+	// EndRefunds makes refunds of this payment end so, until Mend.
+	EndRefunds func(t *testing.T, outTradeNo string, as payment.RefundState)
+	// Mend mends the account that refunds of this payment cannot reach.
+	Mend func(t *testing.T, outTradeNo string)
 }
 
 // Features is how a channel differs from the others.
@@ -49,7 +53,14 @@ type Features struct {
 	// payment from the buyer; until then it is not found.
 	LocalCreate bool
 	// CloseUnseen: a payment that the channel has not heard of can be closed.
+	// Otherwise it is not found by a close, and stays payable.
 	CloseUnseen bool
+	// BadEndings: refunds can end as failed or abnormal. EndRefunds and Mend are
+	// set.
+	BadEndings bool
+	// TellsBalanceShort: the channel says that our balance is what is missing.
+	// Fail knows BalanceShort.
+	TellsBalanceShort bool
 	// CompleteNotices: a callback of a payment carries all that a receipt needs.
 	CompleteNotices bool
 	// UndatedNotices: callbacks carry no time, so an old one cannot be told.
@@ -78,13 +89,15 @@ const (
 // Failure is a way in which a call fails.
 type Failure string
 
-// The failures. Lost, Reset and Hang have had their effect when they fail.
+// The failures. Lost, Reset and Hang have had their effect when they fail. Of a
+// short balance it is the next refund that fails.
 const (
-	Down      Failure = "down"      // 5xx, nothing happened
-	Throttled Failure = "throttled" // 429 or the channel's own way to say it
-	Lost      Failure = "lost"      // 5xx
-	Reset     Failure = "reset"     // the connection breaks
-	Hang      Failure = "hang"      // there is no answer until the caller gives up
+	Down         Failure = "down"      // 5xx, nothing happened
+	Throttled    Failure = "throttled" // 429 or the channel's own way to say it
+	Lost         Failure = "lost"      // 5xx
+	Reset        Failure = "reset"     // the connection breaks
+	Hang         Failure = "hang"      // there is no answer until the caller gives up
+	BalanceShort Failure = "balance short"
 )
 
 // Run runs the suite. open is called for every test by itself, from several
@@ -99,6 +112,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"query", testQuery},
 		{"close", testClose},
 		{"refund", testRefund},
+		{"refund that does not arrive", testBadEndings},
 		{"notice", testNotice},
 		{"trouble", testTrouble},
 		{"concurrency", testConcurrency},

@@ -49,6 +49,7 @@ func testTrouble(t *testing.T, s suite) {
 			err := call(t.Context())
 			require.Error(t, err, name)
 			require.Equal(t, payment.Retryable, payment.ClassOf(err), "%s: %v", name, err)
+			require.NotErrorIs(t, err, payment.ErrBalanceShort, name)
 			require.NoError(t, call(t.Context()), "%s: the next call", name)
 		}
 	})

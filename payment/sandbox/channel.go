@@ -12,6 +12,32 @@
 //   - Callbacks are signed JSON (Event).
 //   - Signatures are the header Sandbox-Signature (Sign, Verify).
 //
+// # Refunds
+//
+// A refund is one out_refund_no for ever, and all of them together never exceed
+// what was paid. refund.create and refund.query answer with its state:
+//
+//	pending    the money is on its way: ask again
+//	done       it is with the buyer; a callback refund.succeeded says so too
+//	failed     the channel closed the refund, no money moved: its number stays
+//	           failed, and what it held can be given back under another number
+//	abnormal   the money cannot reach the buyer's account and stays reserved
+//	not_found  the channel was never asked, or refused
+//
+// An abnormal refund is tried again when refund.create comes with the same
+// number and amount: it is done once the buyer's account has been mended, else
+// abnormal again. The channel can also bring it home by itself; then the
+// callback says so. Until either happens it stays abnormal.
+//
+// When the merchant's balance is short, refund.create is refused with the code
+// BALANCE_SHORT: nothing happened, refund.query does not find it, and the same
+// number is accepted once there is money.
+//
+// # Closing
+//
+// payment.close answers with the payment's state, and that is final: closed
+// also when the buyer had not opened the link yet, paid when he was faster.
+//
 // Files are named by purpose, the same in every adapter: channel.go the port,
 // refund.go money going back, notice.go callbacks, sign.go signatures,
 // gateway.go the wire.

@@ -22,12 +22,20 @@ const secret = "dev_sandbox_secret"
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	paymenttest.Run(t, openHarness)
+	paymenttest.Run(t, func(t *testing.T) paymenttest.Harness { return openHarness(t, simulator.Faults{}) })
+}
+
+// Some channels take no note of a close before the buyer came. The rest of
+// Orderflow is ready for them, so the sandbox can be one.
+func TestConformanceOfOneThatCannotCloseTheUnseen(t *testing.T) {
+	t.Parallel()
+	paymenttest.Run(t, func(t *testing.T) paymenttest.Harness { return openHarness(t, simulator.Faults{CloseUnseen: true}) })
 }
 
 // openHarness is the adapter and the simulator with a real HTTP server between
-// them, and a second server that catches the callbacks.
-func openHarness(t *testing.T) paymenttest.Harness {
+// them, and a second server that catches the callbacks. always is what goes
+// wrong for everyone throughout.
+func openHarness(t *testing.T, always simulator.Faults) paymenttest.Harness {
 	t.Helper()
 	caught := newInbox()
 	catcher := httptest.NewServer(caught)
@@ -40,6 +48,7 @@ func openHarness(t *testing.T) paymenttest.Harness {
 	base := "http://" + server.Listener.Addr().String() + "/sandbox"
 	sim, err := simulator.New(simulator.Options{Secret: secret, BaseURL: base})
 	require.NoError(t, err)
+	require.NoError(t, sim.SetFaults(always))
 	server.Start()
 	t.Cleanup(server.Close)
 	sim.Start()
@@ -48,8 +57,10 @@ func openHarness(t *testing.T) paymenttest.Harness {
 	channel, err := sandbox.New(sandbox.Options{BaseURL: base, Secret: secret, HTTP: server.Client()})
 	require.NoError(t, err)
 	return paymenttest.Harness{
-		Channel:   channel,
-		Features:  paymenttest.Features{LocalCreate: true, CloseUnseen: true, CompleteNotices: true},
+		Channel: channel,
+		Features: paymenttest.Features{
+			LocalCreate: true, CloseUnseen: !always.CloseUnseen, CompleteNotices: true, BadEndings: true, TellsBalanceShort: true,
+		},
 		NotifyURL: catcher.URL + "/callback",
 		Open:      func(t *testing.T, a payment.Action) { visit(t, server.Client(), http.MethodGet, a.URL) },
 		Pay: func(t *testing.T, a payment.Action) bool {
@@ -65,11 +76,18 @@ func openHarness(t *testing.T) paymenttest.Harness {
 		Fail: func(t *testing.T, how paymenttest.Failure) {
 			kinds := map[paymenttest.Failure]simulator.GatewayFaultKind{
 				paymenttest.Down: simulator.GatewayError, paymenttest.Throttled: simulator.GatewayThrottle,
-				paymenttest.Lost: simulator.GatewayLost, paymenttest.Reset: simulator.GatewayReset, paymenttest.Hang: simulator.GatewayHang,
+				paymenttest.BalanceShort: simulator.GatewayBalanceShort, paymenttest.Lost: simulator.GatewayLost, paymenttest.Reset: simulator.GatewayReset, paymenttest.Hang: simulator.GatewayHang,
 			}
-			fault := simulator.GatewayFault{Kind: kinds[how], Times: 1}
-			require.NoError(t, sim.SetFaults(simulator.Faults{Gateway: fault}))
+			faults := always
+			faults.Gateway = simulator.GatewayFault{Kind: kinds[how], Times: 1}
+			require.NoError(t, sim.SetFaults(faults))
 		},
+		EndRefunds: func(t *testing.T, _ string, as payment.RefundState) {
+			faults := always
+			faults.Refund = as
+			require.NoError(t, sim.SetFaults(faults))
+		},
+		Mend: func(t *testing.T, no string) { require.True(t, sim.Mend(no)) },
 	}
 }
 

@@ -23,6 +23,11 @@ const (
 	MethodQueryRefund = "refund.query"
 )
 
+// CodeBalanceShort is the Code of a signed 403 to refund.create: the merchant's
+// balance at the channel is too small for the refund. Nothing happened, and the
+// same number may be sent again.
+const CodeBalanceShort = "BALANCE_SHORT"
+
 // Call is the body of a call to the gateway. Every method names the payment;
 // those of refunds name the refund, and refund.create says the rest.
 type Call struct {
@@ -105,16 +110,19 @@ func (c *Channel) judge(op string, resp *http.Response, answer []byte) (Reply, e
 	if resp.StatusCode == http.StatusOK {
 		return r, nil
 	}
-	refused := payment.Errorf(refusal(resp.StatusCode), op, "refused: %s", clip(r.Message, 200))
-	refused.Code = clip(r.Code, 64)
-	return Reply{}, refused
+	return Reply{}, refusal(op, resp.StatusCode, r)
 }
 
-// refusal is the class of a signed 4xx: the channel stands elsewhere than we
-// think, or it will never do this.
-func refusal(status int) payment.Class {
-	if status == http.StatusConflict || status == http.StatusNotFound {
-		return payment.Conflict
+// refusal is the error of a signed 4xx: the channel stands elsewhere than we
+// think, has not enough money of ours, or will never do this.
+func refusal(op string, status int, r Reply) *payment.Error {
+	e := payment.Errorf(payment.Permanent, op, "refused: %s", clip(r.Message, 200))
+	e.Code = clip(r.Code, 64)
+	switch {
+	case r.Code == CodeBalanceShort:
+		e.Class, e.Err = payment.Retryable, payment.ErrBalanceShort
+	case status == http.StatusConflict || status == http.StatusNotFound:
+		e.Class = payment.Conflict
 	}
-	return payment.Permanent
+	return e
 }

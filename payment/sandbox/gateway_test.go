@@ -60,6 +60,9 @@ func TestAnswersAndTheirClasses(t *testing.T) {
 		{"401", 401, "", "", payment.Auth},
 		{"a signed 400", 400, `{"code":"BAD_REQUEST"}`, secret, payment.Permanent},
 		{"a signed 422", 422, `{"code":"REFUND_EXCEEDS"}`, secret, payment.Permanent},
+		{"a signed 403", 403, `{"code":"FORBIDDEN"}`, secret, payment.Permanent},
+		{"a short balance", 403, `{"code":"BALANCE_SHORT"}`, secret, payment.Retryable},
+		{"a stranger's short balance", 403, `{"code":"BALANCE_SHORT"}`, "another secret", payment.Unknown},
 		{"a signed 404", 404, `{"code":"PAYMENT_NOT_FOUND"}`, secret, payment.Conflict},
 		{"a signed 409", 409, `{"code":"NOT_PAID"}`, secret, payment.Conflict},
 		{"a proxy's 404", 404, `not found`, "", payment.Unknown},
@@ -80,6 +83,7 @@ func TestAnswersAndTheirClasses(t *testing.T) {
 			require.Equal(t, c.want, payment.ClassOf(err), "%v", err)
 			require.Contains(t, err.Error(), "sandbox close "+tradeNo)
 			require.NotContains(t, err.Error(), secret)
+			require.Equal(t, c.want == payment.Retryable && c.status == 403, errors.Is(err, payment.ErrBalanceShort))
 			require.Zero(t, p)
 		})
 	}

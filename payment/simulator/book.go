@@ -1,52 +1,67 @@
 package simulator
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // errAsIs is a change's way to say that there is nothing to change.
 var errAsIs = errors.New("nothing changed")
 
-// book is all payments by out_trade_no. With a journal, a change is in the file
+// book is the payments by out_trade_no. With a journal, a change is in the file
 // before anybody sees it; the file is one JSON line per change, the whole
 // payment each, the last one of a number counts. It is not synced to the disk:
 // it survives restarts, not power cuts.
 type book struct {
+	path string // of the journal; empty: memory alone
+
 	mu       sync.Mutex
 	payments map[string]*Payment // never changed in place
-	journal  *os.File            // nil: memory alone
+	journal  *os.File
+	lines    int // in the journal
 	closed   bool
 }
 
+// spareLines is how many lines that no longer count the journal may have beside
+// as many as there are payments, before it is written anew.
+const spareLines = 1000
+
 // openBook reads the journal and writes it anew, without the lines that no
-// longer count and without a last line that a crash has torn.
-func openBook(path string) (*book, error) {
-	b := &book{payments: map[string]*Payment{}}
+// longer count, without the payments that may be forgotten, and without a last
+// line that a crash has torn.
+func openBook(path string, now time.Time, forgettable func(*Payment) bool) (*book, error) {
+	b := &book{path: path, payments: map[string]*Payment{}}
 	if path == "" {
 		return b, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("sandbox journal: %w", err)
 	}
-	if err := b.read(path); err != nil {
+	if err := b.read(path, now); err != nil {
 		return nil, err
 	}
-	if err := b.rewrite(path); err != nil {
+	b.drop(forgettable)
+	if err := b.rewrite(); err != nil {
 		return nil, fmt.Errorf("sandbox journal: %w", err)
 	}
 	return b, nil
 }
 
-func (b *book) read(path string) error {
+// read reads a journal. Payments of a time when changes were not dated count as
+// changed now.
+func (b *book) read(path string, now time.Time) error {
 	content, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("sandbox journal: %w", err)
@@ -60,27 +75,66 @@ func (b *book) read(path string) error {
 		if err := json.Unmarshal(line, &p); err != nil {
 			return fmt.Errorf("sandbox journal %s: line %d: %w; move the file away to begin anew", path, n, err)
 		}
+		if p.Changed.IsZero() {
+			p.Changed = now.UTC()
+		}
 		b.payments[p.OutTradeNo] = &p
 		content = rest
 	}
 }
 
-func (b *book) rewrite(path string) error {
-	var lines bytes.Buffer
-	for _, p := range b.all() {
-		if err := json.NewEncoder(&lines).Encode(p); err != nil {
+// forget drops payments, and writes the journal anew when most of it no longer
+// counts. When that fails the old one goes on; it lacks nothing.
+func (b *book) forget(forgettable func(*Payment) bool) (dropped int, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	dropped = b.drop(forgettable)
+	if b.journal == nil || b.closed || b.lines <= 2*len(b.payments)+spareLines {
+		return dropped, nil
+	}
+	if err := b.rewrite(); err != nil {
+		return dropped, fmt.Errorf("sandbox journal: %w", err)
+	}
+	return dropped, nil
+}
+
+func (b *book) drop(forgettable func(*Payment) bool) int {
+	before := len(b.payments)
+	maps.DeleteFunc(b.payments, func(_ string, p *Payment) bool { return forgettable(p) })
+	return before - len(b.payments)
+}
+
+// rewrite replaces the journal by one with a line per payment, sorted by
+// number.
+func (b *book) rewrite() error {
+	next, err := os.OpenFile(b.path+".new", os.O_CREATE|os.O_TRUNC|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if err = b.writeAll(next); err == nil {
+		err = os.Rename(next.Name(), b.path)
+	}
+	if err != nil {
+		_ = next.Close()
+		return err
+	}
+	old := b.journal
+	b.journal, b.lines = next, len(b.payments)
+	if old != nil {
+		_ = old.Close() // all of it is in the new one
+	}
+	return nil
+}
+
+func (b *book) writeAll(to io.Writer) error {
+	buffered := bufio.NewWriter(to)
+	lines := json.NewEncoder(buffered)
+	for _, no := range slices.Sorted(maps.Keys(b.payments)) {
+		if err := lines.Encode(b.payments[no]); err != nil {
 			return err
 		}
 	}
-	if err := os.WriteFile(path+".new", lines.Bytes(), 0o600); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0o600)
-	b.journal = f
-	return err
+	return buffered.Flush()
 }
 
 // update hands change a copy of the payment, a blank one when there is none,
@@ -121,6 +175,7 @@ func (b *book) append(p *Payment) error {
 	if _, err := b.journal.Write(append(line, '\n')); err != nil {
 		return fmt.Errorf("sandbox journal: %w", err)
 	}
+	b.lines++
 	return nil
 }
 

@@ -78,7 +78,7 @@ func (p *Payment) tried(i int, failed error, general Faults, now time.Time) {
 	c.Tries++
 	switch {
 	case failed == nil:
-		c.DeliveredAt = now.UTC()
+		c.DeliveredAt, p.Told = now.UTC(), true
 	case c.Tries > len(waits):
 		c.GaveUp = true
 	default:

@@ -33,8 +33,9 @@ func choices() []choice {
 		{"late", "it is paid although it was closed or has expired", func(f *Faults, _ Duration, _ int) { f.Late = true }},
 		{"refund_pending", "refunds are pending until asked about several times", func(f *Faults, _ Duration, n int) { f.RefundAsks = cmp.Or(n, 3) }},
 		{"refund_slow", "refunds are pending for a while", func(f *Faults, d Duration, _ int) { f.RefundDelay = cmp.Or(d, Duration(30*time.Second)) }},
-		{"refund_abnormal", "refunds do not reach the buyer", func(f *Faults, _ Duration, _ int) { f.Refund = payment.RefundAbnormal }},
-		{"refund_failed", "refunds fail", func(f *Faults, _ Duration, _ int) { f.Refund = payment.RefundFailed }},
+		{"refund_abnormal", "refunds do not reach the buyer, all or several times", func(f *Faults, _ Duration, n int) { f.Refund, f.RefundTimes = payment.RefundAbnormal, n }},
+		{"refund_failed", "refunds are closed without any money moved, all or several times", func(f *Faults, _ Duration, n int) { f.Refund, f.RefundTimes = payment.RefundFailed, n }},
+		{"balance_short", "refunds are refused several times for want of money", func(f *Faults, _ Duration, n int) { f.BalanceShort = cmp.Or(n, 2) }},
 	}
 }
 

@@ -1,7 +1,6 @@
 package simulator
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"github.com/orderflow/orderflow/payment"
+	"github.com/orderflow/orderflow/payment/sandbox"
 )
 
 // Faults is what goes wrong, for one payment or for everyone. The package
@@ -21,11 +21,15 @@ type Faults struct {
 	WrongAmount bool     `json:"wrong_amount,omitempty"`
 	Late        bool     `json:"late,omitempty"`
 
-	RefundAsks  int                 `json:"refund_asks,omitempty"`
-	RefundDelay Duration            `json:"refund_delay,omitempty"`
-	Refund      payment.RefundState `json:"refund,omitempty"` // abnormal or failed; empty: done
+	RefundAsks   int                 `json:"refund_asks,omitempty"`
+	RefundDelay  Duration            `json:"refund_delay,omitempty"`
+	Refund       payment.RefundState `json:"refund,omitempty"`        // abnormal or failed; empty: done
+	RefundTimes  int                 `json:"refund_times,omitempty"`  // how many refunds of a payment end so; 0: all
+	BalanceShort int                 `json:"balance_short,omitempty"` // how often the refunds of a payment are refused
 
-	Gateway GatewayFault `json:"gateway,omitzero"` // for everyone only
+	// For everyone only.
+	CloseUnseen bool         `json:"close_unseen,omitempty"`
+	Gateway     GatewayFault `json:"gateway,omitzero"`
 }
 
 // GatewayFault is what happens to calls of the gateway.
@@ -38,14 +42,16 @@ type GatewayFault struct {
 // GatewayFaultKind is a way in which a call goes wrong.
 type GatewayFaultKind string
 
-// The ways in which a call goes wrong. After the first two nothing has
-// happened; after the others it has, and the caller does not know.
+// The ways in which a call goes wrong. After the first three nothing has
+// happened; after the others it has, and the caller does not know. A short
+// balance is of refund.create alone: other calls neither suffer nor count.
 const (
-	GatewayError    GatewayFaultKind = "error"
-	GatewayThrottle GatewayFaultKind = "throttle"
-	GatewayLost     GatewayFaultKind = "lost"
-	GatewayReset    GatewayFaultKind = "reset"
-	GatewayHang     GatewayFaultKind = "hang"
+	GatewayError        GatewayFaultKind = "error"
+	GatewayThrottle     GatewayFaultKind = "throttle"
+	GatewayBalanceShort GatewayFaultKind = "balance_short"
+	GatewayLost         GatewayFaultKind = "lost"
+	GatewayReset        GatewayFaultKind = "reset"
+	GatewayHang         GatewayFaultKind = "hang"
 )
 
 // Duration is a time.Duration that JSON writes as "30s".
@@ -91,7 +97,7 @@ func (s *Simulator) takeGatewayFault(method string) GatewayFaultKind {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g := &s.faults.Gateway
-	if g.Method != "" && g.Method != method {
+	if g.Method != "" && g.Method != method || g.Kind == GatewayBalanceShort && method != sandbox.MethodRefund {
 		return ""
 	}
 	kind := g.Kind
@@ -118,38 +124,42 @@ func (s *Simulator) serveFaults(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f Faults) check() error {
-	kinds := []GatewayFaultKind{"", GatewayError, GatewayThrottle, GatewayLost, GatewayReset, GatewayHang}
+	kinds := []GatewayFaultKind{"", GatewayError, GatewayThrottle, GatewayBalanceShort, GatewayLost, GatewayReset, GatewayHang}
 	endings := []payment.RefundState{"", payment.RefundDone, payment.RefundFailed, payment.RefundAbnormal}
 	outside := func(d Duration) bool { return d < 0 || d > maxDelay }
-	many := func(n int) bool { return n < 0 || n > maxTimes }
+	many := func(counts ...int) bool { return slices.Min(counts) < 0 || slices.Max(counts) > maxTimes }
 	switch {
 	case outside(f.Delay) || outside(f.RefundDelay):
 		return errors.New("a delay is between 0s and 24h")
-	case many(f.Duplicate) || many(f.RefundAsks) || many(f.Gateway.Times):
+	case many(f.Duplicate, f.RefundAsks, f.RefundTimes, f.BalanceShort, f.Gateway.Times):
 		return fmt.Errorf("a number of times is between 0 and %d", maxTimes)
 	case !slices.Contains(endings, f.Refund):
 		return errors.New("refund is done, abnormal or failed")
 	case !slices.Contains(kinds, f.Gateway.Kind):
-		return errors.New("gateway.kind is error, throttle, lost, reset or hang")
+		return errors.New("gateway.kind is error, throttle, balance_short, lost, reset or hang")
 	}
 	return nil
 }
 
-// with is f beside g: whatever either of them wants happens. The gateway's
-// fault is nobody's in particular and stays out of it.
+// with is f beside g: whatever either of them wants happens; how refunds end is
+// f's to say when it says anything. What is for everyone only is nobody's in
+// particular and stays out of it.
 func (f Faults) with(g Faults) Faults {
+	ends := f
+	if f.Refund == "" {
+		ends = g
+	}
 	return Faults{
-		Delay:       max(f.Delay, g.Delay),
-		Duplicate:   max(f.Duplicate, g.Duplicate),
-		Drop:        f.Drop || g.Drop,
-		Reorder:     f.Reorder || g.Reorder,
-		WrongAmount: f.WrongAmount || g.WrongAmount,
-		Late:        f.Late || g.Late,
-		RefundAsks:  max(f.RefundAsks, g.RefundAsks),
-		RefundDelay: max(f.RefundDelay, g.RefundDelay),
-		Refund:      cmp.Or(f.Refund, g.Refund),
+		Delay:        max(f.Delay, g.Delay),
+		Duplicate:    max(f.Duplicate, g.Duplicate),
+		Drop:         f.Drop || g.Drop,
+		Reorder:      f.Reorder || g.Reorder,
+		WrongAmount:  f.WrongAmount || g.WrongAmount,
+		Late:         f.Late || g.Late,
+		RefundAsks:   max(f.RefundAsks, g.RefundAsks),
+		RefundDelay:  max(f.RefundDelay, g.RefundDelay),
+		Refund:       ends.Refund,
+		RefundTimes:  ends.RefundTimes,
+		BalanceShort: max(f.BalanceShort, g.BalanceShort),
 	}
 }
-
-// ending is how a refund ends.
-func (f Faults) ending() payment.RefundState { return cmp.Or(f.Refund, payment.RefundDone) }

@@ -38,6 +38,9 @@ func TestCallbackFaults(t *testing.T) {
 		{"refund slow", "fault=refund_slow&delay=1h", simulator.Faults{RefundDelay: simulator.Duration(time.Hour)}, tellRefundSlow},
 		{"refund abnormal", "fault=refund_abnormal", simulator.Faults{Refund: payment.RefundAbnormal}, tellRefundAbnormal},
 		{"refund failed", "fault=refund_failed", simulator.Faults{Refund: payment.RefundFailed}, tellRefundFailed},
+		{"refund abnormal once", "fault=refund_abnormal&times=1", simulator.Faults{Refund: payment.RefundAbnormal, RefundTimes: 1}, tellRefundAbnormalOnce},
+		{"refund failed once", "fault=refund_failed&times=1", simulator.Faults{Refund: payment.RefundFailed, RefundTimes: 1}, tellRefundFailedOnce},
+		{"balance short", "fault=balance_short&times=2", simulator.Faults{BalanceShort: 2}, tellBalanceShort},
 	} {
 		t.Run(c.name+", one payment", func(t *testing.T) {
 			t.Parallel()
@@ -277,6 +280,8 @@ func TestFaultsAreSetByTheMerchantAlone(t *testing.T) {
 			{"a call of the gateway", signed(`{"method":"payment.close"}`, time.Now()), `{"method":"payment.close"}`, http.StatusBadRequest},
 			{"too often", signed(`{"duplicate":101}`, time.Now()), `{"duplicate":101}`, http.StatusBadRequest},
 			{"too long", signed(`{"delay":"25h"}`, time.Now()), `{"delay":"25h"}`, http.StatusBadRequest},
+			{"a negative number", signed(`{"refund_times":-1}`, time.Now()), `{"refund_times":-1}`, http.StatusBadRequest},
+			{"short too often", signed(`{"balance_short":101}`, time.Now()), `{"balance_short":101}`, http.StatusBadRequest},
 			{"no such kind", signed(`{"gateway":{"kind":"fire"}}`, time.Now()), `{"gateway":{"kind":"fire"}}`, http.StatusBadRequest},
 		} {
 			status, _, answer := w.do(t, http.MethodPost, link, c.header, c.body)
@@ -341,10 +346,10 @@ func TestTheFaultTableIsComplete(t *testing.T) {
 			}
 			return all
 		}
-		require.Len(t, offered, 10)
+		require.Len(t, offered, 11)
 		require.Equal(t, names(offered), names(written)[1:], "below the table's head")
 		var kinds simulator.Faults
-		for _, m := range regexp.MustCompile(`(?m)^\t {19}([a-z]+) `).FindAllStringSubmatch(file.Doc.Text(), -1) {
+		for _, m := range regexp.MustCompile(`(?m)^\t {19}([a-z_]+) `).FindAllStringSubmatch(file.Doc.Text(), -1) {
 			require.NoError(t, json.Unmarshal([]byte(`{"gateway":{"kind":"`+m[1]+`"}}`), &kinds))
 			require.NoError(t, w.sim.SetFaults(kinds), m[1])
 		}

@@ -32,6 +32,9 @@ func (s *Simulator) serveGateway(w http.ResponseWriter, r *http.Request) {
 	case GatewayThrottle:
 		http.Error(w, "too many calls, by request", http.StatusTooManyRequests)
 		return
+	case GatewayBalanceShort:
+		s.refuse(w, balanceShort())
+		return
 	}
 	reply, err := s.answer(call)
 	switch {
@@ -70,10 +73,11 @@ func (s *Simulator) answer(c sandbox.Call) (sandbox.Reply, error) {
 	}
 	switch c.Method {
 	case sandbox.MethodQuery:
-		p, _ := s.book.get(c.OutTradeNo)
-		return s.replyPayment(p), nil
+		p, err := s.update(c.OutTradeNo, (*Payment).tell)
+		return s.replyPayment(p), err
 	case sandbox.MethodClose:
-		p, err := s.update(c.OutTradeNo, (*Payment).close)
+		unseen := s.Faults().CloseUnseen
+		p, err := s.update(c.OutTradeNo, func(p *Payment) error { return p.close(unseen) })
 		return s.replyPayment(p), err
 	case sandbox.MethodRefund, sandbox.MethodQueryRefund:
 		return s.answerRefund(c)
@@ -85,14 +89,21 @@ func (s *Simulator) answerRefund(c sandbox.Call) (sandbox.Reply, error) {
 	if !sandbox.IsNumber(c.OutRefundNo) {
 		return sandbox.Reply{}, &refused{http.StatusBadRequest, "BAD_REQUEST", "out_refund_no must be 32 lower-case hex digits"}
 	}
+	short := false
 	p, err := s.update(c.OutTradeNo, func(p *Payment) error {
-		if c.Method == sandbox.MethodRefund {
-			return p.refund(c, s.Faults(), s.now())
+		if c.Method == sandbox.MethodQueryRefund {
+			return p.askRefund(c.OutRefundNo, s.Faults(), s.now())
 		}
-		return p.askRefund(c.OutRefundNo, s.Faults(), s.now())
+		if short = p.balanceShort(c, s.Faults()); short {
+			return nil // refused, and counted
+		}
+		return p.refund(c, s.Faults(), s.now())
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return sandbox.Reply{}, err
+	case short:
+		return sandbox.Reply{}, balanceShort()
 	}
 	reply := sandbox.Reply{OutTradeNo: c.OutTradeNo, OutRefundNo: c.OutRefundNo, State: string(payment.RefundNotFound)}
 	if r := p.findRefund(c.OutRefundNo); r != nil {

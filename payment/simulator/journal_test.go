@@ -56,7 +56,7 @@ func TestATornLastLineIsDropped(t *testing.T) {
 		w.sim.Stop()
 		whole, err := os.ReadFile(journal)
 		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(journal, append(whole, whole[:len(whole)/2]...), 0o600))
+		require.NoError(t, os.WriteFile(journal, append(whole, whole[:len(whole)/4]...), 0o600))
 
 		for range 2 { // what is written after a torn line can be read again
 			w = newWorld(t, journal)
@@ -79,7 +79,7 @@ func TestTheJournalIsWrittenAnewWithoutOldLines(t *testing.T) {
 			require.NoError(t, err)
 		}
 		w.sim.Stop()
-		require.Equal(t, 11, lines(t, journal))
+		require.Equal(t, 12, lines(t, journal), "paid, told, ten refunds")
 		newWorld(t, journal).sim.Stop()
 		require.Equal(t, 1, lines(t, journal))
 	})
@@ -110,6 +110,11 @@ func TestNothingIsPromisedAfterStop(t *testing.T) {
 		_, err := w.channel.Close(t.Context(), no)
 		require.Error(t, err)
 	})
+}
+
+func writeFile(t *testing.T, file, content string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
 }
 
 func lines(t *testing.T, file string) int {

@@ -26,7 +26,12 @@ type Payment struct {
 	TradeNo string    `json:"trade_no,omitempty"`
 	Amount  int64     `json:"amount,omitempty"` // what was paid
 	PaidAt  time.Time `json:"paid_at,omitzero"`
-	Faults  Faults    `json:"faults,omitzero"` // those chosen when it was paid
+	Faults  Faults    `json:"faults,omitzero"`  // those chosen when it was paid
+	Mended  bool      `json:"mended,omitempty"` // refunds end well whatever the faults say
+	Spoilt  int       `json:"spoilt,omitempty"` // refunds that a fault let end badly
+	Shorts  int       `json:"shorts,omitempty"` // refunds that were refused for a short balance
+	Told    bool      `json:"told,omitempty"`   // the merchant has heard that it is paid
+	Changed time.Time `json:"changed,omitzero"` // when anything here last changed
 
 	Refunds   []Refund   `json:"refunds,omitempty"`
 	Callbacks []Callback `json:"callbacks,omitempty"` // only ever added to
@@ -121,13 +126,23 @@ func wrongAmount(asked int64) int64 {
 	return asked - 1
 }
 
-// close makes sure that the payment cannot be made any more, also when nobody
-// has opened it yet.
-func (p *Payment) close() error {
-	if p.State != "" && p.State != payment.Pending {
+// close makes sure that the payment cannot be made any more. One that nobody
+// has opened yet is closed as well, unless the channel takes no note of those.
+func (p *Payment) close(leaveUnseen bool) error {
+	switch {
+	case p.State == payment.Pending, p.State == "" && !leaveUnseen:
+		p.State = payment.Closed
+		return nil
+	}
+	return p.tell()
+}
+
+// tell notes that the merchant is being told that the payment is paid.
+func (p *Payment) tell() error {
+	if p.State != payment.Paid || p.Told {
 		return errAsIs
 	}
-	p.State = payment.Closed
+	p.Told = true
 	return nil
 }
 

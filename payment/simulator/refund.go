@@ -31,28 +31,61 @@ func (r *Refund) waitsForTime() bool {
 }
 
 // refund gives money back, once for each number. Money of refunds that failed
-// is free again; money of pending and abnormal ones is not.
+// is free again; money of pending and abnormal ones is not. An abnormal one is
+// tried again when its number comes again.
 func (p *Payment) refund(c sandbox.Call, general Faults, now time.Time) error {
-	if r := p.findRefund(c.OutRefundNo); r != nil {
-		if r.Amount != c.Amount || c.Currency != p.Currency {
-			return &refused{http.StatusConflict, "REFUND_DIFFERS", "this out_refund_no was used for another refund"}
+	r := p.findRefund(c.OutRefundNo)
+	switch {
+	case r == nil:
+		if err := p.mayRefund(c); err != nil {
+			return err
 		}
+		p.Refunds = append(p.Refunds, Refund{OutRefundNo: c.OutRefundNo, Amount: c.Amount})
+		r = &p.Refunds[len(p.Refunds)-1]
+	case r.Amount != c.Amount || c.Currency != p.Currency:
+		return &refused{http.StatusConflict, "REFUND_DIFFERS", "this out_refund_no was used for another refund"}
+	case r.State != payment.RefundAbnormal:
 		return p.askRefund(c.OutRefundNo, general, now)
 	}
-	if err := p.mayRefund(c); err != nil {
-		return err
-	}
+	r.NotifyURL, p.Told = c.NotifyURL, true
+	p.begin(r, general, now)
+	return nil
+}
+
+// begin sends a refund on its way.
+func (p *Payment) begin(r *Refund, general Faults, now time.Time) {
 	faults := p.Faults.with(general)
-	r := Refund{
-		OutRefundNo: c.OutRefundNo, State: payment.RefundPending, Amount: c.Amount,
-		Ending: faults.ending(), Asks: faults.RefundAsks, NotifyURL: c.NotifyURL,
-	}
+	r.State, r.Reason, r.SettleAt = payment.RefundPending, "", time.Time{}
+	r.Ending, r.Asks = p.ending(faults), faults.RefundAsks
 	if faults.RefundDelay > 0 {
 		r.SettleAt = now.Add(time.Duration(faults.RefundDelay))
 	}
-	p.Refunds = append(p.Refunds, r)
-	p.settle(&p.Refunds[len(p.Refunds)-1], general, now)
-	return nil
+	p.settle(r, general, now)
+}
+
+// ending is how a refund that begins now will end; it counts those that end
+// badly.
+func (p *Payment) ending(f Faults) payment.RefundState {
+	spent := f.RefundTimes > 0 && p.Spoilt >= f.RefundTimes
+	if f.Refund == "" || p.Mended || spent {
+		return payment.RefundDone
+	}
+	p.Spoilt++
+	return f.Refund
+}
+
+// balanceShort says whether a new refund that would be made is refused for want
+// of money, and counts it.
+func (p *Payment) balanceShort(c sandbox.Call, general Faults) bool {
+	if p.Shorts >= p.Faults.with(general).BalanceShort || p.findRefund(c.OutRefundNo) != nil || p.mayRefund(c) != nil {
+		return false
+	}
+	p.Shorts++
+	return true
+}
+
+func balanceShort() error {
+	return &refused{http.StatusForbidden, sandbox.CodeBalanceShort, "the merchant's balance is too small for this refund, by request"}
 }
 
 // mayRefund says why a new refund is refused.

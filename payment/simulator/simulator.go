@@ -7,6 +7,7 @@
 //	POST /pay/{token}  the buyer pays; HTML for browsers, JSON for others
 //	POST /gateway      signed calls: query, close, refund, query refund
 //	POST /faults       a signed Faults sets what goes wrong for everyone
+//	POST /mend         a signed Mending mends a buyer's account
 //	GET  /             what there is, in plain text
 //
 // What it promises, because real channels do: a payment closed before anybody
@@ -30,22 +31,32 @@
 //	late             Late             the payment is taken although it was closed or has expired
 //	refund_pending   RefundAsks       refunds stay pending until asked about times=3 times
 //	refund_slow      RefundDelay      refunds stay pending for delay=30s
-//	refund_abnormal  Refund=abnormal  refunds end as abnormal: the buyer cannot be reached
-//	refund_failed    Refund=failed    refunds end as failed: no money moved
+//	refund_abnormal  Refund=abnormal  refunds end as abnormal, all or the first times=…: the buyer cannot be reached
+//	refund_failed    Refund=failed    refunds end as failed, all or the first times=…: closed, no money moved
+//	balance_short    BalanceShort     the payment's refunds are refused times=2 times: the merchant's balance is short
+//	–                CloseUnseen      a payment that nobody has opened is not found by a close, and stays payable
 //	–                Gateway.Kind     the gateway's next Times calls of Method (all, when not set):
 //	                   error            are answered 503, nothing happened
 //	                   throttle         are answered 429, nothing happened
+//	                   balance_short    are refused as above, when they are refund.create
 //	                   lost             are answered 502, but it happened
 //	                   reset            lose their connection, but it happened
 //	                   hang             are never answered, but it happened
 //
+// Trying an abnormal refund again counts as one of the times. It ends well when
+// those are spent, or once the buyer's account was mended (Mend, POST /mend);
+// the provider can also bring the money home by itself (BringHome).
+//
 // # Limits
 //
 // Bodies are read up to 64 KiB, a callback may take 10 s, and 64 are sent at
-// once. All payments are kept in memory: it is for development and tests.
+// once. Payments are kept in memory, and forgotten when nothing has happened to
+// them, nor can, for Options.Keep: it is for development and tests. Asked about
+// one that was forgotten, the channel has never heard of it.
 package simulator
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -58,9 +69,10 @@ import (
 
 // Options are what the simulator needs.
 type Options struct {
-	Secret  string // shared with the merchant
-	BaseURL string // the public URL that it is mounted under: http://127.0.0.1:8080/sandbox
-	Journal string // a file that keeps its state over restarts; empty: memory alone
+	Secret  string        // shared with the merchant
+	BaseURL string        // the public URL that it is mounted under: http://127.0.0.1:8080/sandbox
+	Journal string        // a file that keeps its state over restarts; empty: memory alone
+	Keep    time.Duration // how long payments at rest are kept; 0: 6 h
 	Log     *zap.Logger
 	Now     func() time.Time
 	HTTP    *http.Client // sends the callbacks; nil: one of its own
@@ -77,6 +89,7 @@ type Simulator struct {
 	log    *zap.Logger
 	now    func() time.Time
 	http   *http.Client
+	keep   time.Duration
 	mux    *http.ServeMux
 	page   *page
 	book   *book
@@ -95,10 +108,12 @@ func New(o Options) (*Simulator, error) {
 		return nil, errors.New("sandbox simulator: BaseURL must be the http or https URL that it is mounted under")
 	case o.Secret == "":
 		return nil, errors.New("sandbox simulator: the secret is empty")
+	case o.Keep < 0:
+		return nil, errors.New("sandbox simulator: Keep must not be negative")
 	}
 	s := &Simulator{
 		secret: o.Secret, base: strings.TrimRight(o.BaseURL, "/"),
-		log: o.Log, now: o.Now, http: callbackClient(o.HTTP), page: newPage(),
+		log: o.Log, now: o.Now, http: callbackClient(o.HTTP), page: newPage(), keep: cmp.Or(o.Keep, defaultKeep),
 	}
 	if s.log == nil {
 		s.log = zap.NewNop()
@@ -107,12 +122,13 @@ func New(o Options) (*Simulator, error) {
 		s.now = time.Now
 	}
 	s.queue = newQueue(s.now)
-	if s.book, err = openBook(o.Journal); err != nil {
+	if s.book, err = openBook(o.Journal, s.now(), s.forgettable()); err != nil {
 		return nil, err
 	}
 	for _, p := range s.book.all() {
 		s.schedule(Payment{}, p)
 	}
+	s.queue.push(s.now().Add(sweepEvery), s.sweep)
 	s.mux = s.routes()
 	return s, nil
 }
@@ -135,6 +151,7 @@ func (s *Simulator) routes() *http.ServeMux {
 	mux.HandleFunc("POST /pay/{token}", s.servePay)
 	mux.HandleFunc("POST /gateway", s.serveGateway)
 	mux.HandleFunc("POST /faults", s.serveFaults)
+	mux.HandleFunc("POST /mend", s.serveMend)
 	return mux
 }
 
@@ -177,7 +194,11 @@ func (s *Simulator) Resend(outTradeNo string) bool {
 // change returns an error nothing is changed; the payment as it stands comes
 // back in either case.
 func (s *Simulator) update(outTradeNo string, change func(*Payment) error) (Payment, error) {
-	before, after, err := s.book.update(outTradeNo, change)
+	before, after, err := s.book.update(outTradeNo, func(p *Payment) error {
+		err := change(p)
+		p.Changed = s.now().UTC().Truncate(time.Millisecond)
+		return err
+	})
 	if err != nil {
 		return before, err
 	}
@@ -193,8 +214,9 @@ func (s *Simulator) schedule(before, after Payment) {
 			s.queue.push(c.Due, s.sending(after.OutTradeNo, i))
 		}
 	}
-	for i := len(before.Refunds); i < len(after.Refunds); i++ {
-		if r := after.Refunds[i]; r.waitsForTime() {
+	for i, r := range after.Refunds {
+		waited := i < len(before.Refunds) && before.Refunds[i].waitsForTime()
+		if r.waitsForTime() && !waited {
 			s.queue.push(r.SettleAt, s.settling(after.OutTradeNo, r.OutRefundNo))
 		}
 	}

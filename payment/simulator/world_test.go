@@ -46,12 +46,16 @@ func story(t *testing.T, tell func(t *testing.T, w *world)) {
 	})
 }
 
-func newWorld(t *testing.T, journal string) *world {
+func newWorld(t *testing.T, journal string, changes ...func(*simulator.Options)) *world {
 	t.Helper()
 	w := &world{shop: &shop{answer: func(int) int { return http.StatusOK }}}
 	w.client = &http.Client{Transport: network{w}, Timeout: 10 * time.Second}
 	var err error
-	w.sim, err = simulator.New(simulator.Options{Secret: secret, BaseURL: "http://bank.test/sandbox", Journal: journal, HTTP: w.client})
+	o := simulator.Options{Secret: secret, BaseURL: "http://bank.test/sandbox", Journal: journal, HTTP: w.client}
+	for _, change := range changes {
+		change(&o)
+	}
+	w.sim, err = simulator.New(o)
 	require.NoError(t, err)
 	w.channel, err = sandbox.New(sandbox.Options{Secret: secret, BaseURL: "http://bank.test/sandbox", HTTP: w.client})
 	require.NoError(t, err)

@@ -55,8 +55,8 @@ type EndpointList struct {
 // Task is work that is owed.
 type Task struct {
 	Kind       string    `json:"kind" example:"payment:query"`
-	Subject    string    `json:"subject" format:"uuid" doc:"What it is about: an order, or a part of one."`
-	OrderID    string    `json:"order_id" format:"uuid"`
+	Subject    string    `json:"subject" format:"uuid" doc:"What it is about: an order, or a part of one; an alert has a number of its own."`
+	OrderID    string    `json:"order_id,omitempty" format:"uuid" doc:"Absent for an alert."`
 	DueAt      time.Time `json:"due_at"`
 	PromotedAt time.Time `json:"promoted_at,omitzero" doc:"When it was handed to the queue."`
 	DeadAt     time.Time `json:"dead_at,omitzero" doc:"Since when it waits for an operator."`

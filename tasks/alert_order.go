@@ -1,0 +1,51 @@
+package tasks
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/orderflow/orderflow/order"
+)
+
+// alert is what an event of an order tells whoever is on duty; most tell
+// nothing.
+func alert(o *order.Order, e order.Event) (m Message, rings bool) {
+	d := e.Detail
+	money := order.Money(d.Amount, d.Currency)
+	var name AlertName
+	var text string
+	switch e.Type {
+	case order.EventMismatch:
+		name, text = AlertMismatch, fmt.Sprintf("Payment %s of order %s through %s: %s. Within half an hour run: orderflow order accept-payment %s, or orderflow order return-payment %s; then it goes back by itself",
+			d.Attempt.Compact(), o.ID, d.Channel, d.Reason, d.Attempt.Compact(), d.Attempt.Compact())
+	case order.EventRefundAbnormal:
+		name, text = AlertRefundAbnormal, fmt.Sprintf("%s cannot give back %s of order %s: %s. Find another way, then run: orderflow refund retry %s, or orderflow refund paid-out %s",
+			d.Channel, money, o.ID, plain(d.Reason, causeMost), d.Refund.Compact(), d.Refund.Compact())
+	case order.EventDeliveryFailed:
+		name, text = AlertDeliveryFailed, fmt.Sprintf("Merchant %s cannot deliver order %s of %s: %s. The buyer gets the money back. See: orderflow order show %s",
+			o.MerchantID, o.ID, order.Money(o.Received(), o.Currency), plain(d.Reason, causeMost), o.ID)
+	case order.EventOverdue:
+		if d.Level != order.OverdueAlerted {
+			return Message{}, false
+		}
+		name, text = AlertDeliveryOverdue, fmt.Sprintf("Merchant %s has not delivered order %s of %s, due %s. At %s it is called off. Reach the merchant, or run: orderflow order cancel %s",
+			o.MerchantID, o.ID, order.Money(o.Received(), o.Currency), o.Delivery.DeliverBy.UTC().Format(time.RFC3339), o.OverdueAt(order.OverdueCalledOff).UTC().Format(time.RFC3339), o.ID)
+	case order.EventConflict:
+		name, text = AlertDeliveryConflict, fmt.Sprintf("Merchant %s says that order %s is delivered (%s), and its %s are on their way back. Find out, then run: orderflow order resolve %s --as delivered|refunded",
+			o.MerchantID, o.ID, plain(d.Proof, causeMost), order.Money(o.Received(), o.Currency), o.ID)
+	default:
+		return Message{}, false
+	}
+	return AlertOf(fmt.Sprintf("%s/%d", o.ID, e.Seq), Alert{Name: name, Order: o.ID, Text: text, At: e.At}), true
+}
+
+// BalanceShort is the alert that a channel has not enough of our money to give
+// some back. One an hour and channel is enough: every try of every refund would
+// say the same.
+func BalanceShort(r *order.Refund, a *order.Attempt, now time.Time) Message {
+	return AlertOf(a.Channel+"/"+now.UTC().Format("2006-01-02T15"), Alert{
+		Name: AlertBalanceShort, Order: order.Family(r.ID), At: now,
+		Text: fmt.Sprintf("Our balance at %s is short: %s of order %s cannot go back. Put money there; the refund is tried again by itself",
+			a.Channel, order.Money(r.Amount, a.PaidCurrency), order.Family(r.ID)),
+	})
+}

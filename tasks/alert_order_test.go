@@ -1,0 +1,68 @@
+package tasks_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/orderflow/orderflow/internal/ident"
+	"github.com/orderflow/orderflow/order"
+	"github.com/orderflow/orderflow/tasks"
+)
+
+// What is read at night: which order, how much money, and what to type.
+func TestWhatAlertsSay(t *testing.T) {
+	t.Parallel()
+	id := ident.New[order.Order]()
+	a, r := ident.WithPart[order.Attempt](id, 1), ident.WithPart[order.Refund](id, 0x40)
+	o := &order.Order{
+		ID: id, MerchantID: "m_1", Currency: "CNY", DeliverWithin: 48 * time.Hour,
+		Attempts: []*order.Attempt{{ID: a, Channel: "sandbox", Disposition: order.Applied, PaidAmount: 1999, PaidCurrency: "CNY"}},
+		Delivery: &order.Delivery{DeliverBy: noon},
+	}
+	for _, tc := range []struct {
+		event  order.EventType
+		detail order.Detail
+		name   tasks.AlertName
+		says   []string
+	}{
+		{order.EventMismatch, order.Detail{Attempt: a, Channel: "sandbox", Reason: "asked for 1999 CNY, got 5 CNY"}, tasks.AlertMismatch, []string{"asked for 1999 CNY, got 5 CNY", "orderflow order accept-payment " + a.Compact(), "orderflow order return-payment " + a.Compact()}},
+		{order.EventRefundAbnormal, order.Detail{Refund: r, Channel: "sandbox", Amount: 1999, Currency: "CNY", Reason: "account\nclosed"}, tasks.AlertRefundAbnormal, []string{"19.99 CNY", "account closed", "orderflow refund retry " + r.Compact(), "orderflow refund paid-out " + r.Compact()}},
+		{order.EventDeliveryFailed, order.Detail{Reason: "sold out"}, tasks.AlertDeliveryFailed, []string{"m_1", "19.99 CNY", "sold out", "orderflow order show " + id.String()}},
+		{order.EventOverdue, order.Detail{Level: 2}, tasks.AlertDeliveryOverdue, []string{"m_1", "due 2026-03-01T12:00:00Z", "At 2026-03-03T12:00:00Z it is called off", "orderflow order cancel " + id.String()}},
+		{order.EventConflict, order.Detail{Proof: "SF1"}, tasks.AlertDeliveryConflict, []string{"(SF1)", "19.99 CNY", "orderflow order resolve " + id.String()}},
+	} {
+		t.Run(string(tc.event), func(t *testing.T) {
+			t.Parallel()
+			owed, _ := tasks.DefaultTerms().Follow(o, order.Event{Seq: 7, Type: tc.event, At: noon, Detail: tc.detail})
+			m := owed[len(owed)-1]
+			require.Equal(t, tasks.AlertSend, m.Kind)
+			require.Equal(t, noon, m.Due)
+			got, err := tasks.ReadAlert(m.Payload)
+			require.NoError(t, err)
+			require.Equal(t, tc.name, got.Name)
+			require.Contains(t, tasks.AlertNames(), got.Name)
+			require.Equal(t, id, got.Order)
+			for _, words := range append(tc.says, id.String()) {
+				require.Contains(t, got.Text, words)
+			}
+			require.NotContains(t, got.Text, "…", "the command is not cut off")
+		})
+	}
+}
+
+func TestABalanceThatIsShortRingsOnceAnHour(t *testing.T) {
+	t.Parallel()
+	id := ident.New[order.Order]()
+	r := &order.Refund{ID: ident.WithPart[order.Refund](id, 0x40), Amount: 1999}
+	other := &order.Refund{ID: ident.WithPart[order.Refund](ident.New[order.Order](), 0x40), Amount: 5}
+	a := &order.Attempt{Channel: "sandbox", PaidCurrency: "CNY"}
+	first := tasks.BalanceShort(r, a, noon)
+	require.Equal(t, first.Key, tasks.BalanceShort(other, a, noon.Add(59*time.Minute)).Key)
+	require.NotEqual(t, first.Key, tasks.BalanceShort(r, a, noon.Add(time.Hour)).Key)
+	require.NotEqual(t, first.Key, tasks.BalanceShort(r, &order.Attempt{Channel: "other"}, noon).Key)
+	said, err := tasks.ReadAlert(first.Payload)
+	require.NoError(t, err)
+	require.Contains(t, said.Text, "Our balance at sandbox is short: 19.99 CNY of order "+id.String())
+}
