@@ -55,7 +55,7 @@ func (s *Store) changeBatch(ctx context.Context, conn *pgxpool.Conn, list []chan
 	if err := exec(ctx, conn, b); err != nil {
 		return nil, nil, err
 	}
-	w := newWrites(s.now(), s.opt.Terms)
+	w := s.writes()
 	answers := make([]error, len(list))
 	before := map[order.ID]*order.Order{}
 	for id, o := range found {

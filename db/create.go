@@ -38,7 +38,7 @@ func (s *Store) createBatch(ctx context.Context, conn *pgxpool.Conn, list []*cre
 	if err := exec(ctx, conn, b); err != nil {
 		return nil, nil, err
 	}
-	w := newWrites(s.now(), s.opt.Terms)
+	w := s.writes()
 	answers := make([]error, len(list))
 	for i, c := range list {
 		answers[i] = w.create(c, seen, taken, stock)

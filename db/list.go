@@ -32,6 +32,12 @@ func (d *DB) OrderIDs(ctx context.Context, f order.Filter) ([]order.ID, error) {
 	if f.Status != "" {
 		q.Where("status = ?", f.Status)
 	}
+	if f.Held || f.Hold != "" {
+		q.Where("hold <> ''") // the very words of the index orders_held
+	}
+	if f.Hold != "" {
+		q.Where("hold = ?", f.Hold)
+	}
 	if !f.Before.IsZero() {
 		q.Where("id < ?", f.Before)
 	}

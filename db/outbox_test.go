@@ -134,7 +134,7 @@ func TestADeadRowIsRequeued(t *testing.T) {
 	old := b.row(confirmKey(a))
 	b.Settle(b.ctx, tasks.Settlement{Row: old, Verdict: tasks.Never(errTest)})
 	require.False(t, b.owes(old.Key))
-	require.NoError(t, b.Requeue(b.ctx, old.Key, b.now()))
+	require.NoError(t, b.Requeue(b.ctx, old.Key, "operator:alice", "mended", b.now()))
 	row := b.row(old.Key)
 	require.Zero(t, row.Attempts)
 	require.ErrorIs(t, b.Settle(b.ctx, tasks.Settlement{Row: old, Verdict: tasks.Done()})[0], tasks.ErrGone, "a try from before the requeue settles nothing")

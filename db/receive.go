@@ -57,6 +57,10 @@ func owedBy(n payment.Notice, at time.Time) (tasks.Message, error) {
 // same time are neither taken at its word: the channel is asked instead.
 func (s *Store) receiveBatch(ctx context.Context, conn *pgxpool.Conn, list []*receipt) ([]error, []tasks.Key, error) {
 	rows, now := distinct(list), s.now()
+	var promoted *time.Time // as in queueOutbox
+	if s.opt.Dispatch != nil {
+		promoted = &now
+	}
 	var due []tasks.Key
 	b := &pgx.Batch{}
 	b.Queue(`WITH came AS (
@@ -72,14 +76,14 @@ func (s *Store) receiveBatch(ctx context.Context, conn *pgxpool.Conn, list []*re
 			GROUP BY kind, subject ORDER BY kind, subject
 		)
 		INSERT INTO outbox AS o (kind, subject, payload, due_at, promoted_at, created_at)
-		SELECT kind, subject, CASE n WHEN 1 THEN payload END, $9::timestamptz, $9, $9 FROM owed
+		SELECT kind, subject, CASE n WHEN 1 THEN payload END, $9::timestamptz, $10::timestamptz, $9 FROM owed
 		ON CONFLICT (kind, subject) DO UPDATE SET payload = NULL, due_at = excluded.due_at, promoted_at = excluded.promoted_at,
 			dead_at = NULL, attempts = 0, generation = o.generation + 1
 		RETURNING kind, subject`,
 		col(rows, func(r *receipt) string { return r.channel }), col(rows, func(r *receipt) string { return r.notice.EventID }),
 		col(rows, func(r *receipt) string { return r.notice.OutTradeNo }), col(rows, func(r *receipt) []byte { return r.body }),
 		col(rows, func(r *receipt) time.Time { return r.at }), col(rows, func(r *receipt) string { return string(r.owes.Kind) }),
-		col(rows, func(r *receipt) [16]byte { return r.owes.Subject }), col(rows, func(r *receipt) []byte { return r.owes.Payload }), now,
+		col(rows, func(r *receipt) [16]byte { return r.owes.Subject }), col(rows, func(r *receipt) []byte { return r.owes.Payload }), now, promoted,
 	).Query(func(rows pgx.Rows) error {
 		keys, err := scanKeys(rows)
 		due = keys

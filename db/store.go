@@ -33,7 +33,8 @@ type StoreOptions struct {
 	Terms tasks.Terms      // the zero value means tasks.DefaultTerms
 	Now   func() time.Time // time.Now when nil
 	// Dispatch is told, after each commit, which rows are due at once. It must
-	// not block. Rows that it drops are put back by the relay.
+	// not block. Rows that it drops are put back by the relay. Without it, as at
+	// the command line, rows that are due at once wait for a relay's next look.
 	Dispatch func(keys []tasks.Key)
 	// Committed is told of each batch that was committed.
 	Committed func(group string, items int, took time.Duration)
@@ -54,9 +55,6 @@ func NewStore(d *DB, opt StoreOptions) *Store {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	if opt.Dispatch == nil {
-		opt.Dispatch = func([]tasks.Key) {}
-	}
 	if opt.Committed == nil {
 		opt.Committed = func(string, int, time.Duration) {}
 	}
@@ -72,6 +70,13 @@ func (s *Store) Close() {
 	s.receipts.close()
 	s.creates.close()
 	s.changes.close()
+}
+
+// writes is an empty batch of this store's.
+func (s *Store) writes() *writes {
+	w := newWrites(s.now(), s.opt.Terms)
+	w.dispatched = s.opt.Dispatch != nil
+	return w
 }
 
 func (s *Store) now() time.Time { return s.opt.Now().UTC().Truncate(time.Microsecond) }
@@ -105,7 +110,7 @@ func commit[T any](s *Store, name string, batch []*pending[T], run transaction[T
 	}
 	if err == nil {
 		s.opt.Committed(name, len(batch), time.Since(began))
-		if len(due) > 0 {
+		if len(due) > 0 && s.opt.Dispatch != nil {
 			s.opt.Dispatch(due)
 		}
 	}

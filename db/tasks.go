@@ -76,15 +76,6 @@ func (d *DB) tasksWhere(sort, at string, f tasks.Filter) *bun.SelectQuery {
 	return q
 }
 
-// Requeue makes a row due now, dead or alive, as if it had never been tried.
-// Copies of it in Redis are of the generation before and do nothing.
-// order.ErrNotFound when it is not owed, or no longer.
-func (d *DB) Requeue(ctx context.Context, k tasks.Key, now time.Time) error {
-	return wrap(touched(d.NewUpdate().Model((*taskModel)(nil)).
-		Set("generation = o.generation + 1").Set("attempts = 0").Set("dead_at = NULL").Set("promoted_at = NULL").Set("due_at = ?", now).
-		Where("kind = ?", k.Kind).Where("subject = ?", k.Subject).Exec(ctx)), "requeue "+k.String())
-}
-
 // TaskCounts counts what is owed, by kind: every kind of this release in the
 // order of tasks.Specs, then any other that is found. It reads no more than
 // tasks.CountMost rows of each sort, so that a metrics page may ask every few

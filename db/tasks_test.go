@@ -130,7 +130,7 @@ func TestRequeue(t *testing.T) {
 	o := fill(t, d)
 	now := nine.Add(time.Minute)
 	for name, before := range map[string]tasks.Row{"dead": o.dead2, "promoted": o.latePromoted, "waiting": o.soon} {
-		require.NoError(t, d.Requeue(ctx, before.Key, now), name)
+		require.NoError(t, d.Requeue(ctx, before.Key, "operator:alice", "mended", now), name)
 		rows, err := d.Tasks(ctx, tasks.Filter{Kind: before.Kind})
 		require.NoError(t, err)
 		want := before
@@ -142,7 +142,7 @@ func TestRequeue(t *testing.T) {
 	require.Equal(t, []tasks.Row{o.dead1}, dead, "no other row was touched")
 
 	gone := tasks.Key{Kind: tasks.OrderClose, Subject: o.dead2.Subject}
-	err = d.Requeue(ctx, gone, now)
+	err = d.Requeue(ctx, gone, "operator:alice", "mended", now)
 	require.ErrorIs(t, err, order.ErrNotFound)
 	require.ErrorContains(t, err, gone.String())
 }

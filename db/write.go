@@ -17,8 +17,9 @@ import (
 // writes gathers the rows of a batch, whatever orders they come from, to be
 // written by one statement a table.
 type writes struct {
-	now   time.Time
-	terms tasks.Terms
+	now        time.Time
+	terms      tasks.Terms
+	dispatched bool // this process hands over what is due at once
 
 	made     []*order.Order // new
 	changed  []*order.Order

@@ -12,8 +12,9 @@ import (
 )
 
 // queueOutbox writes what is owed from now on and deletes what is not. A row
-// that is due at once is stamped promoted: this process dispatches it after the
-// commit, and should it die before, the relay finds it overdue.
+// that is due at once is stamped promoted when this process dispatches it after
+// the commit: should it die before, the relay finds it overdue. Where nobody
+// dispatches it stays unstamped, for the relay to promote.
 func (w *writes) queueOutbox(b *pgx.Batch) (due []tasks.Key) {
 	var owed []*tasks.Row
 	var moot []tasks.Key
@@ -22,7 +23,7 @@ func (w *writes) queueOutbox(b *pgx.Batch) (due []tasks.Key) {
 			moot = append(moot, k)
 			continue
 		}
-		if row.DeadAt.IsZero() && !row.DueAt.After(w.now) {
+		if w.dispatched && row.DeadAt.IsZero() && !row.DueAt.After(w.now) {
 			row.PromotedAt = w.now
 			due = append(due, k)
 		}

@@ -30,8 +30,10 @@ type Filter struct {
 	MerchantID string
 	BuyerID    string
 	Status     Status
-	Before     ID  // only orders older than this one: the last of the page before
-	Limit      int // 1 to 200
+	Held       bool   // only those that an operator must look at
+	Hold       string // only those held for this reason
+	Before     ID     // only orders older than this one: the last of the page before
+	Limit      int    // 1 to 200
 }
 
 // Stock is what a merchant has of a SKU. Held is promised to orders that are

@@ -10,6 +10,9 @@ const (
 	HoldConflict       = "delivery_conflict" // delivered, says the merchant, and the money is on its way back
 )
 
+// Holds lists every hold.
+func Holds() []string { return []string{HoldMismatch, HoldRefundAbnormal, HoldConflict} }
+
 // hold is why an operator must look at o; "" when nobody must.
 func (o *Order) hold() string {
 	if o.Delivery.conflict() {

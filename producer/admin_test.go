@@ -19,11 +19,23 @@ func TestMerchants(t *testing.T) {
 	m := want[api.Merchant](d.call("operator", "PUT", "/v1/merchants/m_demo", `{"name":"Tea House","fee_bps":120}`), 200)
 	require.Equal(t, "Tea House", m.Name)
 	require.Equal(t, 120, d.store.orders[mustID(t, d.order().ID)].FeeBps, "a new fee holds for the next order")
+	require.Zero(t, m.DeliverWithinSeconds, "the usual time")
+	require.Equal(t, 48*time.Hour, d.store.orders[mustID(t, d.order().ID)].DeliverWithin)
+	m = want[api.Merchant](d.call("operator", "PUT", "/v1/merchants/m_demo", `{"name":"Tea House","deliver_within_seconds":3600,"revoke_within_seconds":60}`), 200)
+	require.Equal(t, []int64{3600, 60}, []int64{m.DeliverWithinSeconds, m.RevokeWithinSeconds})
+	agreed := d.store.orders[mustID(t, d.order().ID)]
+	require.Equal(t, []time.Duration{time.Hour, time.Minute}, []time.Duration{agreed.DeliverWithin, agreed.RevokeWithin})
+	for _, field := range []string{"deliver_within_seconds", "revoke_within_seconds"} {
+		for _, bad := range []string{"-1", "7776001", "1.5"} {
+			p := d.call("operator", "PUT", "/v1/merchants/m_demo", `{"name":"T","`+field+`":`+bad+`}`).problem(api.Invalid)
+			require.Equal(t, "body."+field, p.Errors[0].Location, bad)
+		}
+	}
 	require.Equal(t, "body.fee_bps", d.call("operator", "PUT", "/v1/merchants/m_demo", `{"name":"T","fee_bps":10001}`).problem(api.Invalid).Errors[0].Location)
 	require.Equal(t, "body.name", d.call("operator", "PUT", "/v1/merchants/m_demo", `{}`).problem(api.Invalid).Errors[0].Location)
 }
 
-func mustID(t *testing.T, s string) order.ID {
+func mustID(t testing.TB, s string) order.ID {
 	t.Helper()
 	id, err := order.ParseID(s)
 	require.NoError(t, err)
@@ -114,6 +126,17 @@ func TestTasks(t *testing.T) {
 	require.Equal(t, 204, d.call("operator", "POST", "/v1/tasks/alert:send/"+alert.Subject.String()+"/requeue", "").Code)
 	require.Equal(t, 204, d.call("operator", "POST", "/v1/tasks/payment:query/"+attempt.Compact()+"/requeue", "").Code)
 	require.Empty(t, want[api.TaskList](d.call("operator", "GET", "/v1/tasks?state=dead", ""), 200).Tasks)
+	again := "/v1/tasks/payment:query/" + attempt.String() + "/requeue"
+	require.Equal(t, 204, d.call("operator", "POST", again, `{"note":"the channel is back"}`).Code)
+	require.Equal(t, []string{"operator:alice: by hand", "operator:alice: the channel is back"}, d.store.requeued)
+	for body, where := range map[string]string{
+		`{}`: "body.note", `{"note":""}`: "body.note", `{"note":" "}`: "body.note", `{"note":"a\nb"}`: "body.note", `{"why":"x"}`: "body.note", `null`: "body", `[]`: "body",
+	} {
+		require.Equal(t, where, d.call("operator", "POST", again, body).problem(api.Invalid).Errors[0].Location, body)
+	}
+	d.call("operator", "POST", again, "{").problem(api.Malformed)
+	d.call("operator", "POST", again, `{"note":"x"}`, "Content-Type", "text/plain").problem(api.NotJSON)
+	require.Len(t, d.store.requeued, 2)
 	d.call("operator", "POST", "/v1/tasks/order:close/"+attempt.String()+"/requeue", "").problem(api.NotFound)
 	d.call("operator", "POST", "/v1/tasks/payment:query/abc/requeue", "").problem(api.NotFound)
 }

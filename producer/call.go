@@ -3,6 +3,7 @@ package producer
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"net/http"
 	"regexp"
 	"runtime/debug"
@@ -104,6 +105,9 @@ func (c *call) sees(merchantID string) error {
 	}
 	return nil
 }
+
+// failed notes for the log what went wrong though the caller is answered.
+func (c *call) failed(err error) { c.err = errors.Join(c.err, err) }
 
 // once is the Idempotency-Key of the request; nil when it has none. answer
 // renders what the caller is told once the change is made.

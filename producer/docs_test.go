@@ -25,7 +25,8 @@ type document struct {
 			Name, In string
 			Schema   struct{ Enum []string }
 		}
-		Responses map[string]any
+		Responses   map[string]any
+		RequestBody *struct{ Required bool }
 	}
 	Components struct {
 		Schemas map[string]struct {
@@ -80,6 +81,18 @@ func TestTheDocumentsWordsAreTheDomains(t *testing.T) {
 		states = append(states, string(s))
 	}
 	require.Equal(t, statuses, d.Components.Schemas["Order"].Properties["status"].Enum)
+	for schema, want := range map[string][]string{
+		"Order/hold":            order.Holds(),
+		"Payment/status":        texts(order.AttemptInit, order.AttemptPaying, order.AttemptSuccess, order.AttemptFailed, order.AttemptClosed, order.AttemptVoid),
+		"Refund/status":         texts(order.RefundCreated, order.RefundProcessing, order.RefundSuccess, order.RefundAbnormal, order.RefundClosed, order.RefundCanceled),
+		"Delivery/status":       texts(order.Notifying, order.Accepted, order.DeliveryDone, order.DeliveryFailed, order.DeliveryRevoking, order.DeliveryRevoked),
+		"Payment/disposition":   texts(order.Applied, order.Late, order.Duplicate, order.Mismatch),
+		"Event/disposition":     texts(order.Applied, order.Late, order.Duplicate, order.Mismatch),
+		"DeliveryReport/status": texts(order.Accepted, order.DeliveryDone, order.DeliveryFailed, order.DeliveryRevoked),
+	} {
+		name, property, _ := strings.Cut(schema, "/")
+		require.Equal(t, want, d.Components.Schemas[name].Properties[property].Enum, schema)
+	}
 	query := func(path, name string) []string {
 		for _, p := range d.Paths[path]["get"].Parameters {
 			if p.Name == name {
@@ -89,7 +102,27 @@ func TestTheDocumentsWordsAreTheDomains(t *testing.T) {
 		return nil
 	}
 	require.Equal(t, statuses, query("/v1/orders", "status"))
+	require.Equal(t, order.Holds(), query("/v1/orders", "hold"))
 	require.Equal(t, states, query("/v1/tasks", "state"))
+}
+
+func texts[T ~string](values ...T) (list []string) {
+	for _, v := range values {
+		list = append(list, string(v))
+	}
+	return list
+}
+
+func TestTheDocumentSaysWhichBodiesMayBeLeftOut(t *testing.T) {
+	t.Parallel()
+	d := read(t)
+	for path, methods := range d.Paths {
+		for method, op := range methods {
+			if op.RequestBody != nil && strings.HasPrefix(path, "/v1/") && op.OperationID != "channel-callback" {
+				require.Equal(t, op.OperationID != "requeue-task", op.RequestBody.Required, "%s %s", method, path)
+			}
+		}
+	}
 }
 
 func TestDocsAskForAKeyAsBrowsersDo(t *testing.T) {

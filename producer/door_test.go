@@ -65,6 +65,9 @@ type channel struct {
 	asked           []payment.Request
 	refuse          error
 	panics          bool
+	paid            map[string]payment.Payment // by number; what is not there is pending
+	queried         []string
+	query           func(ctx context.Context) error // what a query meets; nothing when nil
 }
 
 func (c *channel) Name() string { return "sandbox" }
@@ -80,6 +83,32 @@ func (c *channel) Create(_ context.Context, r payment.Request) (payment.Action, 
 		return payment.Action{}, c.refuse
 	}
 	return payment.Action{Type: "redirect", URL: "https://pay.example/?a=1&no=" + r.OutTradeNo}, nil
+}
+
+func (c *channel) Query(ctx context.Context, no string) (payment.Payment, error) {
+	c.mu.Lock()
+	c.queried = append(c.queried, no)
+	meets, p := c.query, c.paid[no]
+	c.mu.Unlock()
+	if meets != nil {
+		if err := meets(ctx); err != nil {
+			return payment.Payment{}, err
+		}
+	}
+	if p.State == "" {
+		p.State = payment.Pending
+	}
+	return p, nil
+}
+
+// pays has the buyer pay a payment at the channel; nobody has told us yet.
+func (c *channel) pays(p *api.Payment) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.paid == nil {
+		c.paid = map[string]payment.Payment{}
+	}
+	c.paid[p.ID] = payment.Payment{State: payment.Paid, OutTradeNo: p.ID, TradeNo: "T" + p.ID, Amount: p.Amount, Currency: p.Currency, PaidAt: p.CreatedAt}
 }
 
 func (c *channel) ParseNotice(h http.Header, body []byte, _ time.Time) (payment.Notice, error) {
@@ -174,16 +203,45 @@ func (d *door) order() api.Order {
 func (d *door) paid() api.Order {
 	d.t.Helper()
 	o := d.order()
-	id, err := order.ParseID(o.ID)
-	require.NoError(d.t, err)
+	d.live(o, nil)
+	return o
+}
+
+// live pays o with one payment, changed by wrong, and takes it through steps.
+func (d *door) live(o api.Order, wrong func(*order.Receipt), steps ...func(*order.Order) error) *order.Order {
+	d.t.Helper()
+	id := mustID(d.t, o.ID)
 	require.NoError(d.t, d.store.Update(d.t.Context(), id, nil, func(o *order.Order) error {
 		a, err := o.Pay("sandbox", "app:checkout", o.CreatedAt)
 		if err != nil {
 			return err
 		}
-		return o.Receive(order.Receipt{
-			Attempt: a.ID, Channel: "sandbox", TradeNo: "T1", Amount: a.Amount, Currency: a.Currency, PaidAt: o.CreatedAt,
-		}, o.CreatedAt)
+		r := order.Receipt{Attempt: a.ID, Channel: "sandbox", TradeNo: "T1", Amount: a.Amount, Currency: a.Currency, PaidAt: o.CreatedAt}
+		if wrong != nil {
+			wrong(&r)
+		}
+		if err := o.Receive(r, o.CreatedAt); err != nil {
+			return err
+		}
+		for _, take := range steps {
+			if err := take(o); err != nil {
+				return err
+			}
+		}
+		return nil
 	}))
-	return o
+	now, err := d.store.Order(d.t.Context(), id)
+	require.NoError(d.t, err)
+	return now
 }
+
+// The steps that tests take an order through.
+var (
+	soldOut   = func(o *order.Order) error { return o.FailDelivery("sold out", "merchant:m_demo", o.CreatedAt) }
+	delivered = func(o *order.Order) error { return o.Deliver("SF1", "merchant:m_demo", o.CreatedAt) }
+	submitted = func(o *order.Order) error { return o.SubmitRefund(o.Refunds[0].ID, o.CreatedAt) }
+	abnormal  = func(o *order.Order) error {
+		return o.AbnormalRefund(o.Refunds[0].ID, "the card is closed", o.CreatedAt)
+	}
+	oneTooMuch = func(r *order.Receipt) { r.Amount++ }
+)

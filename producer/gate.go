@@ -35,7 +35,7 @@ func (s *server) gate(r route) func(huma.Context, func(huma.Context)) {
 		req, w := humago.Unwrap(ctx)
 		c := callOf(req.Context())
 		c.route = r.method + " " + r.path
-		if p := s.admit(c, w, r.roles, ctx.Operation().RequestBody != nil); p != nil {
+		if p := s.admit(c, w, r.roles, wantsBody(ctx.Operation(), req)); p != nil {
 			c.refuse(w, p)
 			return
 		}
@@ -43,6 +43,12 @@ func (s *server) gate(r route) func(huma.Context, func(huma.Context)) {
 		defer cancel()
 		next(huma.WithContext(ctx, limited))
 	}
+}
+
+// wantsBody says whether a body is to be read: always where the call needs one,
+// and where it may be left out, when one was sent.
+func wantsBody(op *huma.Operation, r *http.Request) bool {
+	return op.RequestBody != nil && (op.RequestBody.Required || r.ContentLength != 0)
 }
 
 // page is the gate of what is no route: any key opens it.

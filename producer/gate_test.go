@@ -23,11 +23,14 @@ import (
 
 // pathOf fills in a route's path with what is there, and belongs to m_demo.
 func pathOf(r producer.Route, o api.Order) string {
-	id := o.ID
-	if strings.HasPrefix(r.Path, "/v1/merchants/") {
+	id, part := o.ID, strings.ReplaceAll(o.ID, "-", "")[:30]
+	switch {
+	case strings.HasPrefix(r.Path, "/v1/merchants/"):
 		id = "m_demo"
+	case strings.HasPrefix(r.Path, "/v1/refunds/"):
+		id = part + "40"
 	}
-	return strings.NewReplacer("{id}", id, "{sku}", "TEA", "{endpoint}", o.ID, "{channel}", "sandbox",
+	return strings.NewReplacer("{id}", id, "{payment}", part+"01", "{sku}", "TEA", "{endpoint}", o.ID, "{channel}", "sandbox",
 		"{kind}", "order:close", "{subject}", o.ID).Replace(r.Path)
 }
 
@@ -35,7 +38,9 @@ func bodyOf(r producer.Route) string {
 	return map[string]string{
 		"create-order": draft, "create-payment": `{"channel":"sandbox"}`, "cancel-order": `{"reason":"r"}`,
 		"report-delivery": `{"status":"accepted"}`, "put-merchant": `{"name":"Tea"}`, "set-stock": `{"on_hand":1}`,
-		"create-endpoint": `{"url":"https://m.example/n"}`,
+		"create-endpoint": `{"url":"https://m.example/n"}`, "create-refund": `{"amount":1,"reason":"r"}`,
+		"accept-payment": `{"note":"n"}`, "return-payment": `{"note":"n"}`, "resolve-conflict": `{"outcome":"refunded","note":"n"}`,
+		"retry-refund": `{"note":"n"}`, "pay-out-refund": `{"voucher":"v","note":"n"}`, "cancel-refund": `{"note":"n"}`,
 	}[r.ID]
 }
 
@@ -49,7 +54,8 @@ func TestEveryRouteAsksForAKeyOfItsRoles(t *testing.T) {
 		t.Run(r.ID, func(t *testing.T) {
 			t.Parallel()
 			d := newDoor(t)
-			o := d.paid()
+			o := d.order()
+			d.live(o, nil, soldOut)
 			path := pathOf(r, o)
 			d.call("", r.Method, path, bodyOf(r)).problem(api.Unauthenticated)
 			a := d.call("nobody's", r.Method, path, bodyOf(r))
@@ -81,7 +87,8 @@ func TestAnotherMerchantsThingsAreNotThere(t *testing.T) {
 		t.Run(r.ID, func(t *testing.T) {
 			t.Parallel()
 			d := newDoor(t)
-			o := d.paid()
+			o := d.order()
+			d.live(o, nil, soldOut)
 			_ = want[api.Stock](d.call("merchant", "PUT", "/v1/merchants/m_demo/stock/TEA", `{"on_hand":5}`), 200)
 			e := want[api.Endpoint](d.call("merchant", "POST", "/v1/merchants/m_demo/endpoints", `{"url":"https://m.example"}`), 201)
 			before := snapshot(t, d)
@@ -89,7 +96,7 @@ func TestAnotherMerchantsThingsAreNotThere(t *testing.T) {
 			mine := strings.Replace(pathOf(r, o), "/endpoints/"+o.ID, "/endpoints/"+e.ID, 1)
 			theirs := d.call("other", r.Method, mine, bodyOf(r), "X-Request-Id", "same")
 			theirs.problem(api.NotFound)
-			gone := d.call("other", r.Method, strings.NewReplacer(o.ID, nobodys, "m_demo", "m_none").Replace(mine), bodyOf(r), "X-Request-Id", "same")
+			gone := d.call("other", r.Method, strings.NewReplacer(o.ID, nobodys, strings.ReplaceAll(o.ID, "-", "")[:30], strings.ReplaceAll(nobodys, "-", "")[:30], "m_demo", "m_none").Replace(mine), bodyOf(r), "X-Request-Id", "same")
 			require.Equal(t, gone.Body.String(), theirs.Body.String(), "nothing tells what is another's from what is not there")
 			require.Equal(t, before, snapshot(t, d), "nothing changed")
 		})
@@ -144,6 +151,14 @@ func TestRequestsThatCannotBeRead(t *testing.T) {
 		"an unknown query":          {d.call("app", "GET", "/v1/orders?buyer=b1", ""), api.Invalid},
 		"a limit of 0":              {d.call("app", "GET", "/v1/orders?limit=0", ""), api.Invalid},
 		"a limit of 101":            {d.call("app", "GET", "/v1/orders?limit=101", ""), api.Invalid},
+		"a hold that is none":       {d.call("operator", "GET", "/v1/orders?hold=lost", ""), api.Invalid},
+		"a held that is none":       {d.call("operator", "GET", "/v1/orders?held=perhaps", ""), api.Invalid},
+		"held, for an app":          {d.call("app", "GET", "/v1/orders?held=true", ""), api.Forbidden},
+		"a hold, for a merchant":    {d.call("merchant", "GET", "/v1/orders?hold=refund_abnormal", ""), api.Forbidden},
+		"a refund that is none":     {d.call("app", "GET", "/v1/refunds/abc", ""), api.NotFound},
+		"a refund not of its order": {d.call("app", "GET", "/v1/refunds/"+o.ID, ""), api.NotFound},
+		"an order for a payment":    {d.call("operator", "POST", "/v1/orders/"+o.ID+"/payments/"+o.ID+"/accept", `{"note":"n"}`), api.NotFound},
+		"a payment that is none":    {d.call("operator", "POST", "/v1/orders/"+o.ID+"/payments/abc/return", `{"note":"n"}`), api.NotFound},
 		"a status that is none":     {d.call("app", "GET", "/v1/orders?status=lost", ""), api.Invalid},
 		"a cursor that is none":     {d.call("app", "GET", "/v1/orders?cursor=abc", ""), api.Invalid},
 		"an id that is none":        {d.call("app", "GET", "/v1/orders/abc", ""), api.NotFound},

@@ -12,7 +12,7 @@ import (
 )
 
 // merchants remembers merchants for a moment: every new order asks for its
-// merchant's fee, which hardly ever changes.
+// merchant's terms, which hardly ever change.
 type merchants struct {
 	admin Admin
 	now   func() time.Time
@@ -79,12 +79,14 @@ type merchantOutput struct{ Body api.Merchant }
 func (s *server) putMerchant(ctx context.Context, in *putMerchantInput) (*merchantOutput, error) {
 	m, err := s.opt.Admin.PutMerchant(ctx, merchant.Merchant{
 		ID: in.ID, Name: in.Body.Name, FeeBps: in.Body.FeeBps, CreatedAt: s.now(),
+		DeliverWithin: time.Duration(in.Body.DeliverWithinSeconds) * time.Second,
+		RevokeWithin:  time.Duration(in.Body.RevokeWithinSeconds) * time.Second,
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.merchants.forget(in.ID)
-	return &merchantOutput{api.Merchant{ID: m.ID, Name: m.Name, FeeBps: m.FeeBps, CreatedAt: utc(m.CreatedAt)}}, nil
+	return &merchantOutput{merchantView(m)}, nil
 }
 
 // StockPath names a SKU of a merchant.

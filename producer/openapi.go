@@ -101,7 +101,7 @@ func description() string {
 
 * **Amounts** are whole minor units of their currency: 1999 is 19.99 CNY. **Times** are RFC 3339 in UTC.
 * **Keys** go into ` + "`Authorization: Bearer <key>`" + `. A key has a role: *app* acts for any merchant, *merchant* for itself, *operator* runs the installation.
-* **Idempotency-Key** (1 to 255 printable ASCII characters) makes a POST that creates an order or a payment safe to repeat: the same key with the same body gets the same answer, with the header ` + "`Idempotency-Replayed: true`" + `; with another body it is refused. The payment in such an answer is shown as it stands now. The steps of an order (cancel, delivery, complete) need no key: taken twice, they answer the same.
+* **Idempotency-Key** (1 to 255 printable ASCII characters) makes a POST that creates an order, a payment or a refund safe to repeat: the same key with the same body gets the same answer, with the header ` + "`Idempotency-Replayed: true`" + `; with another body it is refused. The payment in such an answer is shown as it stands now. The steps of an order and of a refund (cancel, delivery, retry and so on) need no key: taken twice, they answer the same.
 * **Bodies** are JSON, at most 1 MiB. Unknown fields are refused.
 * **X-Request-Id** is taken from the request or made up, and comes back in the answer, in a problem's ` + "`instance`" + ` and in the log.
 

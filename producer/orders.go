@@ -48,7 +48,7 @@ func (in *createOrderInput) draft() order.Draft {
 	b := in.Body
 	d := order.Draft{
 		MerchantID: b.MerchantID, BuyerID: b.BuyerID, MerchantOrderNo: b.MerchantOrderNo, Currency: b.Currency,
-		Metadata: b.Metadata, PayWithin: time.Duration(b.PayWithinSeconds) * time.Second, Items: make([]order.Item, len(b.Items)),
+		Metadata: b.Metadata, PayWithin: time.Duration(b.PayWithinSeconds) * time.Second, Virtual: b.Virtual, Items: make([]order.Item, len(b.Items)),
 	}
 	for i, it := range b.Items {
 		d.Items[i] = order.Item{SKU: it.SKU, Name: it.Name, Quantity: it.Quantity, UnitPrice: it.UnitPrice}
@@ -96,7 +96,7 @@ func (s *server) newOrder(ctx context.Context, c *call, in *createOrderInput) (*
 		return nil, nil, err
 	}
 	d, now, by := in.draft(), s.now(), c.principal.Actor()
-	d.FeeBps = m.FeeBps
+	d.FeeBps, d.DeliverWithin, d.RevokeWithin = m.FeeBps, m.DeliverWithin, m.RevokeWithin
 	o, err := order.New(ident.New[order.Order](), d, by, now)
 	if err != nil || in.Body.Channel == "" {
 		return o, nil, err

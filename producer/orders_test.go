@@ -45,6 +45,21 @@ func TestCreateOrder(t *testing.T) {
 	require.Equal(t, "app:checkout", events[0].Actor)
 }
 
+func TestVirtualGoodsAreDeliveredInMinutes(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	body := strings.Replace(draft, `"items"`, `"virtual":true,"items"`, 1)
+	o := want[api.Order](d.call("app", "POST", "/v1/orders", body), 201)
+	kept := d.store.orders[mustID(t, o.ID)]
+	require.Equal(t, []time.Duration{10 * time.Minute, 10 * time.Minute}, []time.Duration{kept.DeliverWithin, kept.RevokeWithin})
+	require.Equal(t, "body.virtual", d.call("app", "POST", "/v1/orders", strings.Replace(body, "true", `"yes"`, 1)).problem(api.Invalid).Errors[0].Location)
+
+	paid := d.live(o, nil)
+	shown := want[api.Order](d.call("app", "GET", "/v1/orders/"+o.ID, ""), 200)
+	require.Equal(t, paid.Delivery.DeliverBy, shown.Delivery.DeliverBy)
+	require.WithinDuration(t, o.CreatedAt.Add(10*time.Minute), shown.Delivery.DeliverBy, time.Second)
+}
+
 func TestBadOrdersAreRefusedWithEveryFault(t *testing.T) {
 	t.Parallel()
 	d := newDoor(t)

@@ -26,7 +26,7 @@ type createPaymentInput struct {
 	Body api.NewPayment
 }
 
-// createPayment opens an attempt, commits it, and only then asks the channel.
+// createPayment opens an attempt, commits it, and only then asks channels.
 func (s *server) createPayment(ctx context.Context, in *createPaymentInput) (*created[api.Payment], error) {
 	c := callOf(ctx)
 	id, err := in.orderID(c)
@@ -59,9 +59,11 @@ func (s *server) createPayment(ctx context.Context, in *createPaymentInput) (*cr
 	case err != nil:
 		return nil, fmt.Errorf("open a payment of order %s: %w", id, err)
 	}
-	v := paymentView(a)
-	s.start(ctx, o, a, &v)
-	return &created[api.Payment]{Body: verbatim[api.Payment]{value: v}}, nil
+	v, err := s.payable(ctx, o, a.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &created[api.Payment]{Body: verbatim[api.Payment]{value: *v}}, nil
 }
 
 func (s *server) replayPayment(ctx context.Context, before *once.Replay) (*created[api.Payment], error) {
@@ -87,9 +89,25 @@ func (s *server) paymentNow(ctx context.Context, compact string) (*api.Payment, 
 	if err != nil {
 		return nil, fmt.Errorf("show payment %s: %w", compact, err)
 	}
-	a := o.Attempt(id)
-	if a == nil {
+	if o.Attempt(id) == nil {
 		return nil, fmt.Errorf("show payment %s: %w", compact, order.ErrNotFound)
+	}
+	return s.payable(ctx, o, id)
+}
+
+// payable shows a payment as it stands, with the action while it can still be
+// paid. One that is init was let in while others were open: it is claimed
+// before, and refused when one of those turns out to be paid.
+func (s *server) payable(ctx context.Context, o *order.Order, id order.AttemptID) (*api.Payment, error) {
+	if o.Attempt(id).Status == order.AttemptInit {
+		var err error
+		if o, err = s.claim(ctx, o, id); err != nil {
+			return nil, err
+		}
+	}
+	a := o.Attempt(id)
+	if a.Status == order.AttemptVoid {
+		return nil, void(o)
 	}
 	v := paymentView(a)
 	if a.Status == order.AttemptPaying && o.Status == order.PendingPay && s.now().Before(a.ExpireAt) {
@@ -117,7 +135,7 @@ func (s *server) start(ctx context.Context, o *order.Order, a *order.Attempt, v 
 			return
 		}
 	}
-	callOf(ctx).err = err
+	callOf(ctx).failed(err)
 	v.Hint = "The channel has not answered yet. Send the same request with the same Idempotency-Key again, or open another payment."
 	if payment.ClassOf(err) == payment.Permanent && s.fail(ctx, o.ID, a.ID, err) {
 		v.Status, v.Reason = string(order.AttemptFailed), why(err)
@@ -144,7 +162,7 @@ func (s *server) fail(ctx context.Context, id order.ID, attempt order.AttemptID,
 		return o.FailAttempt(attempt, why(refused), s.now())
 	})
 	if err != nil {
-		callOf(ctx).err = errors.Join(refused, fmt.Errorf("fail payment %s: %w", attempt.Compact(), err))
+		callOf(ctx).failed(fmt.Errorf("fail payment %s: %w", attempt.Compact(), err))
 	}
 	return err == nil
 }

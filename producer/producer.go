@@ -61,7 +61,9 @@ type Admin interface {
 	DeleteEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID) error
 
 	Tasks(ctx context.Context, f tasks.Filter) ([]tasks.Row, error)
-	Requeue(ctx context.Context, key tasks.Key, now time.Time) error
+	// Requeue notes on the timeline of the task's order, if it has one, who
+	// wanted it and why.
+	Requeue(ctx context.Context, key tasks.Key, by order.Actor, why string, now time.Time) error
 }
 
 // Guard finds who is calling.

@@ -46,9 +46,18 @@ func routes() []route {
 		{get, "/v1/orders/{id}", "get-order", anyone, 200, "Show an order", on((*server).getOrder)},
 		{get, "/v1/orders/{id}/events", "list-events", anyone, 200, "Show an order's timeline", on((*server).listEvents)},
 		{post, "/v1/orders/{id}/payments", "create-payment", app, 201, "Open a payment", on((*server).createPayment)},
-		{post, "/v1/orders/{id}/cancel", "cancel-order", buying, 202, "Call an unpaid order off", on((*server).cancelOrder)},
+		{post, "/v1/orders/{id}/cancel", "cancel-order", buying, 202, "Call an order off; of a paid one, ask the merchant to stop the delivery", on((*server).cancelOrder)},
 		{post, "/v1/orders/{id}/delivery", "report-delivery", selling, 200, "Report a delivery", on((*server).reportDelivery)},
 		{post, "/v1/orders/{id}/complete", "complete-order", app, 200, "The buyer confirms the delivery", on((*server).completeOrder)},
+		{post, "/v1/orders/{id}/refunds", "create-refund", buying, 202, "Give money of a delivered order back", on((*server).createRefund)},
+		{get, "/v1/refunds/{id}", "get-refund", anyone, 200, "Show a refund", on((*server).getRefund)},
+
+		{post, "/v1/orders/{id}/payments/{payment}/accept", "accept-payment", operator, 200, "Take a payment of the wrong sum for the order after all", on((*server).acceptPayment)},
+		{post, "/v1/orders/{id}/payments/{payment}/return", "return-payment", operator, 200, "Give a payment of the wrong sum back now", on((*server).returnPayment)},
+		{post, "/v1/orders/{id}/conflict", "resolve-conflict", operator, 200, "Decide a delivery that was reported after the refund began", on((*server).resolveConflict)},
+		{post, "/v1/refunds/{id}/retry", "retry-refund", operator, 200, "Ask the channel for an abnormal refund once more", on((*server).retryRefund)},
+		{post, "/v1/refunds/{id}/paid-out", "pay-out-refund", operator, 200, "Note that an abnormal refund was paid out past the channel", on((*server).payOutRefund)},
+		{post, "/v1/refunds/{id}/cancel", "cancel-refund", operator, 200, "Call a refund back that no channel was asked for", on((*server).cancelRefund)},
 
 		{post, "/v1/channels/{channel}/callbacks", "channel-callback", channel, 200, "A payment channel's news", (*server).addCallbacks},
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/orderflow/orderflow/internal/access"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/producer/api"
 )
@@ -74,6 +75,8 @@ type listOrdersInput struct {
 	MerchantID string `query:"merchant_id" maxLength:"128"`
 	BuyerID    string `query:"buyer_id" maxLength:"128"`
 	Status     string `query:"status" enum:"pending_pay,closing,closed,paid,delivering,delivered,completed,returning,refunding,refunded"`
+	Held       bool   `query:"held" doc:"true: only those that an operator must look at. For operators."`
+	Hold       string `query:"hold" enum:"payment_mismatch,refund_abnormal,delivery_conflict" doc:"Only those held for this reason. For operators."`
 	Limit      int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
 	Cursor     string `query:"cursor" maxLength:"64" doc:"next_cursor of the page before."`
 }
@@ -86,7 +89,13 @@ func (s *server) listOrders(ctx context.Context, in *listOrdersInput) (*ordersOu
 	if err != nil {
 		return nil, err
 	}
-	f := order.Filter{MerchantID: in.MerchantID, BuyerID: in.BuyerID, Status: order.Status(in.Status), Before: before, Limit: in.Limit + 1}
+	if (in.Held || in.Hold != "") && !c.principal.May(access.Operator) {
+		return nil, fault(api.Forbidden, "What is held is for the role operator; your key has the role "+string(c.principal.Role)+".")
+	}
+	f := order.Filter{
+		MerchantID: in.MerchantID, BuyerID: in.BuyerID, Status: order.Status(in.Status), Held: in.Held, Hold: in.Hold,
+		Before: before, Limit: in.Limit + 1,
+	}
 	if f.MerchantID == "" {
 		f.MerchantID = c.principal.MerchantID
 	}

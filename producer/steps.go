@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/orderflow/orderflow/order"
@@ -24,13 +25,16 @@ func (s *server) cancelOrder(ctx context.Context, in *cancelInput) (*orderOutput
 	})
 }
 
-// oneLine refuses text that would do more than be read: it is shown in
-// operators' terminals.
+// oneLine refuses text that would do more than be read, for it is shown in
+// operators' terminals, and text that says nothing.
 func oneLine(texts map[string]string) error {
 	var faults order.Invalid
 	for field, text := range texts {
-		if !printable(text) {
+		switch {
+		case !printable(text):
 			faults = append(faults, order.FieldError{Field: field, Message: "has control characters or is not UTF-8"})
+		case text != "" && strings.TrimSpace(text) == "":
+			faults = append(faults, order.FieldError{Field: field, Message: "is blank"})
 		}
 	}
 	if len(faults) > 0 {
@@ -56,8 +60,9 @@ func (s *server) reportDelivery(ctx context.Context, in *deliveryInput) (*orderO
 			return o.Deliver(in.Body.Proof, by, now)
 		case order.DeliveryFailed:
 			return o.FailDelivery(in.Body.Reason, by, now)
+		default: // revoked: the contract knows no other
+			return o.Revoke(in.Body.Reason, by, now)
 		}
-		return &order.Refusal{Step: "revoke the delivery of", Status: o.Status, Why: "only an order that is returning has its delivery revoked"}
 	})
 }
 
@@ -65,25 +70,37 @@ func (s *server) completeOrder(ctx context.Context, in *OrderPath) (*orderOutput
 	return s.step(ctx, *in, (*order.Order).Complete)
 }
 
-// step takes a step of an order and shows where it stands. A step that was
-// taken before is answered like the first time.
-func (s *server) step(ctx context.Context, in OrderPath, take func(o *order.Order, by order.Actor, now time.Time) error) (*orderOutput, error) {
-	c := callOf(ctx)
-	id, err := in.orderID(c)
+// step is a step of an order that somebody asks for.
+type step func(o *order.Order, by order.Actor, now time.Time) error
+
+// step takes a step of an order and shows where it stands.
+func (s *server) step(ctx context.Context, in OrderPath, take step) (*orderOutput, error) {
+	id, err := in.orderID(callOf(ctx))
 	if err != nil {
 		return nil, err
 	}
 	out := &orderOutput{}
-	err = s.opt.Store.Update(ctx, id, nil, func(o *order.Order) error {
+	err = s.change(ctx, id, take, func(o *order.Order) { out.Body = orderView(o) })
+	return out, err
+}
+
+// change takes a step of an order, if the caller may see it, and lets show
+// look at it as it then stands. A step that was taken before is answered like
+// the first time.
+func (s *server) change(ctx context.Context, id order.ID, take step, show func(*order.Order)) error {
+	c := callOf(ctx)
+	err := s.opt.Store.Update(ctx, id, nil, func(o *order.Order) error {
 		if err := c.sees(o.MerchantID); err != nil {
 			return err
 		}
 		err := take(o, c.principal.Actor(), s.now())
-		out.Body = orderView(o)
+		if err == nil || errors.Is(err, order.ErrAlready) {
+			show(o)
+		}
 		return err
 	})
 	if err != nil && !errors.Is(err, order.ErrAlready) {
-		return nil, fmt.Errorf("change order %s: %w", id, err)
+		return fmt.Errorf("change order %s: %w", id, err)
 	}
-	return out, nil
+	return nil
 }

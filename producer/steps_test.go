@@ -3,6 +3,7 @@ package producer_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -26,9 +27,61 @@ func TestCancel(t *testing.T) {
 	require.Len(t, events, 3)
 	require.Equal(t, "changed my mind", events[1].Reason)
 
-	refused := d.call("app", "POST", "/v1/orders/"+d.paid().ID+"/cancel", `{"reason":"r"}`).problem(api.NotAllowed)
-	require.Equal(t, "paid", refused.OrderStatus)
-	require.Equal(t, "Cannot cancel an order that is paid: it has been paid.", refused.Detail)
+	require.Equal(t, "The order was called off before it was paid, and is closed.", want[api.Order](d.call("app", "GET", "/v1/orders/"+o.ID, ""), 200).BuyerNote)
+}
+
+// O8 to O10: a paid order that is called off.
+func TestAPaidOrderIsCalledOff(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		report string
+		status string
+		note   string
+	}{
+		"stopped":                    {`{"status":"revoked","reason":"not sent yet"}`, "refunding", "on its way back"},
+		"cannot be delivered anyway": {`{"status":"failed","reason":"sold out"}`, "refunding", "on its way back"},
+		"delivered already":          {`{"status":"delivered","proof":"SF1"}`, "delivered", "came too late"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDoor(t)
+			path := "/v1/orders/" + d.paid().ID
+			first := d.call("app", "POST", path+"/cancel", `{"reason":"changed my mind"}`)
+			o := want[api.Order](first, 202)
+			require.Equal(t, "returning", o.Status)
+			require.NotZero(t, o.CancelAt)
+			require.Equal(t, "revoking", o.Delivery.Status)
+			require.WithinDuration(t, o.CancelAt.Add(24*time.Hour), o.Delivery.RevokeBy, time.Second)
+			require.Contains(t, o.BuyerNote, "asked to stop")
+			require.Equal(t, first.Body.String(), d.call("operator", "POST", path+"/cancel", `{"reason":"me too"}`).Body.String())
+
+			report := d.call("merchant", "POST", path+"/delivery", tc.report)
+			o = want[api.Order](report, 200)
+			require.Equal(t, tc.status, o.Status)
+			require.Contains(t, o.BuyerNote, tc.note)
+			require.Equal(t, report.Body.String(), d.call("merchant", "POST", path+"/delivery", tc.report).Body.String())
+		})
+	}
+}
+
+func TestWhatIsWithTheBuyerIsNotCalledOff(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	o := d.order()
+	d.live(o, nil, delivered)
+	p := d.call("app", "POST", "/v1/orders/"+o.ID+"/cancel", `{"reason":"r"}`).problem(api.NotAllowed)
+	require.Equal(t, "delivered", p.OrderStatus)
+	require.Contains(t, p.Detail, "ask for a refund")
+}
+
+func TestADeliveryThatWasFasterNeedsAProof(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	path := "/v1/orders/" + d.paid().ID
+	_ = want[api.Order](d.call("app", "POST", path+"/cancel", `{"reason":"r"}`), 202)
+	p := d.call("merchant", "POST", path+"/delivery", `{"status":"delivered"}`).problem(api.NotAllowed)
+	require.Equal(t, "returning", p.OrderStatus)
+	require.Contains(t, p.Detail, "proof")
 }
 
 func TestADeliveryToItsEnd(t *testing.T) {
@@ -70,7 +123,7 @@ func TestDeliveryReportsThatAreRefused(t *testing.T) {
 	path := "/v1/orders/" + d.paid().ID + "/delivery"
 	require.Equal(t, "body.status", d.call("merchant", "POST", path, `{"status":"lost"}`).problem(api.Invalid).Errors[0].Location)
 	p := d.call("merchant", "POST", path, `{"status":"revoked"}`).problem(api.NotAllowed)
-	require.Contains(t, p.Detail, "only an order that is returning")
+	require.Contains(t, p.Detail, "nobody has called it off")
 	p = d.call("merchant", "POST", "/v1/orders/"+d.order().ID+"/delivery", `{"status":"accepted"}`).problem(api.NotAllowed)
 	require.Equal(t, "pending_pay", p.OrderStatus)
 }

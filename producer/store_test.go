@@ -26,6 +26,7 @@ type memory struct {
 	merchants map[string]merchant.Merchant
 	endpoints []merchant.Endpoint
 	tasks     []tasks.Row
+	requeued  []string // by whom, and why
 	received  map[string][]byte
 	fails     error // what every call returns, when set
 }
@@ -152,7 +153,7 @@ func (m *memory) Orders(_ context.Context, f order.Filter) (list []*order.Order,
 	}
 	for _, o := range m.orders {
 		if (f.MerchantID == "" || f.MerchantID == o.MerchantID) && (f.BuyerID == "" || f.BuyerID == o.BuyerID) &&
-			(f.Status == "" || f.Status == o.Status) && (f.Before.IsZero() || o.ID.String() < f.Before.String()) {
+			(f.Status == "" || f.Status == o.Status) && (!f.Held || o.Hold != "") && (f.Hold == "" || f.Hold == o.Hold) && (f.Before.IsZero() || o.ID.String() < f.Before.String()) {
 			list = append(list, o.Clone())
 		}
 	}
@@ -268,12 +269,13 @@ func (m *memory) Tasks(_ context.Context, f tasks.Filter) (list []tasks.Row, err
 	return list[:min(len(list), f.Limit)], nil
 }
 
-func (m *memory) Requeue(_ context.Context, key tasks.Key, now time.Time) error {
+func (m *memory) Requeue(_ context.Context, key tasks.Key, by order.Actor, why string, now time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i, r := range m.tasks {
 		if r.Key == key {
 			m.tasks[i].DeadAt, m.tasks[i].DueAt = time.Time{}, now
+			m.requeued = append(m.requeued, string(by)+": "+why)
 			return nil
 		}
 	}

@@ -46,12 +46,13 @@ func (s *server) listTasks(ctx context.Context, in *listTasksInput) (*tasksOutpu
 	return out, nil
 }
 
-type taskPath struct {
-	Kind    string `path:"kind" maxLength:"64" example:"payment:query"`
-	Subject string `path:"subject" maxLength:"36"`
+type requeueInput struct {
+	Kind    string    `path:"kind" maxLength:"64" example:"payment:query"`
+	Subject string    `path:"subject" maxLength:"36"`
+	Body    *api.Note // may be left out
 }
 
-func (s *server) requeueTask(ctx context.Context, in *taskPath) (*struct{}, error) {
+func (s *server) requeueTask(ctx context.Context, in *requeueInput) (*struct{}, error) {
 	subject, err := tasks.SubjectOf(in.Subject)
 	if err != nil {
 		return nil, order.ErrNotFound
@@ -59,9 +60,16 @@ func (s *server) requeueTask(ctx context.Context, in *taskPath) (*struct{}, erro
 	if _, err := tasks.SpecOf(tasks.Kind(in.Kind)); err != nil {
 		return nil, order.ErrNotFound
 	}
-	key := tasks.Key{Kind: tasks.Kind(in.Kind), Subject: subject}
-	callOf(ctx).order = key.Order()
-	return nil, s.opt.Admin.Requeue(ctx, key, s.now())
+	why := "by hand"
+	if in.Body != nil {
+		why = in.Body.Note
+	}
+	if err := oneLine(map[string]string{"note": why}); err != nil {
+		return nil, err
+	}
+	c, key := callOf(ctx), tasks.Key{Kind: tasks.Kind(in.Kind), Subject: subject}
+	c.order = key.Order()
+	return nil, s.opt.Admin.Requeue(ctx, key, c.principal.Actor(), why, s.now())
 }
 
 func taskView(r tasks.Row) api.Task {

@@ -214,7 +214,7 @@ func TestARowThatIsOwedAnewNeedNotWait(t *testing.T) {
 		}
 	})
 	soon(t, entered) // the channel hangs
-	require.NoError(t, b.Requeue(b.ctx, queryOf(a), b.clock.now()))
+	require.NoError(t, b.Requeue(b.ctx, queryOf(a), "operator:alice", "mended", b.clock.now()))
 	require.Equal(t, []string{"payment:query done"}, b.ran(queryOf(a)))
 	close(free)
 	wg.Wait()

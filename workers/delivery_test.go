@@ -95,7 +95,7 @@ func TestWhoHasAnsweredIsNotToldAgain(t *testing.T) {
 	require.Equal(t, 1, b.sender.told(other))
 	require.Equal(t, 3, b.sender.told(bad))
 
-	require.NoError(t, b.Requeue(b.ctx, notifyOf(o), b.clock.now()), "not by an operator's hand either")
+	require.NoError(t, b.Requeue(b.ctx, notifyOf(o), "operator:alice", "mended", b.clock.now()), "not by an operator's hand either")
 	b.sender.answer(bad, acknowledged())
 	b.clock.forward(time.Second)
 	require.Equal(t, []string{"delivery:notify done"}, b.ran(notifyOf(o)))

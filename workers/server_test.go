@@ -63,13 +63,13 @@ func TestAPanicLeavesTheSlotAlive(t *testing.T) {
 		}
 		return answer(next, payment.Paid, l.clock.now()), nil
 	}
-	require.NoError(t, l.Requeue(l.ctx, queryOf(a), l.clock.now()))
+	require.NoError(t, l.Requeue(l.ctx, queryOf(a), "operator:alice", "mended", l.clock.now()))
 	l.dispatcher.Dispatch([]tasks.Key{queryOf(a)})
 	require.Equal(t, "panic", l.next(tasks.PaymentQuery).outcome)
 	require.Equal(t, "later", l.next(tasks.PaymentQuery).outcome)
 	require.Contains(t, l.row(queryOf(a)).LastError, "panic: nil pointer")
 
-	require.NoError(t, l.Requeue(l.ctx, queryOf(next), l.clock.now()))
+	require.NoError(t, l.Requeue(l.ctx, queryOf(next), "operator:alice", "mended", l.clock.now()))
 	l.dispatcher.Dispatch([]tasks.Key{queryOf(next)})
 	require.Equal(t, "done", l.next(tasks.PaymentQuery).outcome)
 }
@@ -136,7 +136,7 @@ func TestBeingStoppedWhileAChannelIsSlow(t *testing.T) {
 	l.deps.Channels = payment.Registry{"sandbox": hanging}
 	o, a := l.created()
 	k := l.stoppedMidway(entered, func() tasks.Key {
-		require.NoError(t, l.Requeue(l.ctx, queryOf(a), l.clock.now()))
+		require.NoError(t, l.Requeue(l.ctx, queryOf(a), "operator:alice", "mended", l.clock.now()))
 		l.dispatcher.Dispatch([]tasks.Key{queryOf(a)})
 		return queryOf(a)
 	})
@@ -175,7 +175,7 @@ func TestStoppingWaitsForWhatIsInHand(t *testing.T) {
 		return answer(a, payment.Paid, l.clock.now()), nil
 	}
 	s := l.serve(Options{ShutdownTimeout: 20 * time.Second})
-	require.NoError(t, l.Requeue(l.ctx, queryOf(a), l.clock.now()))
+	require.NoError(t, l.Requeue(l.ctx, queryOf(a), "operator:alice", "mended", l.clock.now()))
 	l.dispatcher.Dispatch([]tasks.Key{queryOf(a)})
 	soon(t, entered)
 	stopped := make(chan struct{})

@@ -6,6 +6,9 @@ import "time"
 type MerchantTerms struct {
 	Name   string `json:"name" minLength:"1" maxLength:"128" example:"Tea House"`
 	FeeBps int    `json:"fee_bps,omitempty" minimum:"0" maximum:"10000" example:"60" doc:"The platform's commission in 1/100 of a percent. Orders keep the one they were made with."`
+
+	DeliverWithinSeconds int64 `json:"deliver_within_seconds,omitempty" minimum:"0" maximum:"7776000" example:"172800" doc:"How long it may take to deliver a paid order. 0, or left out: the usual 48 hours, 10 minutes for virtual goods. Orders keep the one they were made with."`
+	RevokeWithinSeconds  int64 `json:"revoke_within_seconds,omitempty" minimum:"0" maximum:"7776000" example:"86400" doc:"How long it may take to answer when an order is called off. 0, or left out: the usual 24 hours, 10 minutes for virtual goods. Orders keep the one they were made with."`
 }
 
 // Merchant is who sells and delivers.
@@ -14,6 +17,9 @@ type Merchant struct {
 	Name      string    `json:"name"`
 	FeeBps    int       `json:"fee_bps"`
 	CreatedAt time.Time `json:"created_at,omitzero"`
+
+	DeliverWithinSeconds int64 `json:"deliver_within_seconds" doc:"0: the usual."`
+	RevokeWithinSeconds  int64 `json:"revoke_within_seconds" doc:"0: the usual."`
 }
 
 // StockCount is what a merchant has of a SKU.
@@ -70,4 +76,22 @@ type Task struct {
 type TaskList struct {
 	Tasks      []Task `json:"tasks"`
 	NextCursor string `json:"next_cursor,omitempty" doc:"Hand it back as cursor for the next page; absent on the last."`
+}
+
+// Note is why an operator steps in: it is on the order's timeline.
+type Note struct {
+	Note string `json:"note" minLength:"1" maxLength:"256" example:"agreed with the buyer on the phone"`
+}
+
+// PayOut says how an abnormal refund was paid out past its channel.
+type PayOut struct {
+	Voucher string `json:"voucher" minLength:"1" maxLength:"128" example:"BANK-20260301-17" doc:"What proves it, such as the transfer's number."`
+	Note    string `json:"note" minLength:"1" maxLength:"256" example:"the card was closed; paid by bank transfer"`
+}
+
+// Resolution says what becomes of a delivery that was reported when its money
+// was already on its way back.
+type Resolution struct {
+	Outcome string `json:"outcome" enum:"delivered,refunded" doc:"delivered: the refund is called back, as long as no channel was asked for it. refunded: the refund stands and the merchant's claim is noted."`
+	Note    string `json:"note" minLength:"1" maxLength:"256" example:"the courier confirms the delivery"`
 }

@@ -12,7 +12,8 @@ type CallOption func(*request)
 
 // IdempotencyKey makes a call once, however often it is made with this key and
 // the same body: across restarts of your app, say. Without it each call of
-// CreateOrder and Pay takes a fresh key, which covers its own retries.
+// CreateOrder, Pay and AskRefund takes a fresh key, which covers its own
+// retries.
 func IdempotencyKey(key string) CallOption { return func(r *request) { r.key = key } }
 
 func call[T any](ctx context.Context, c *Client, r request, opts ...CallOption) (*T, error) {
@@ -41,13 +42,16 @@ type OrderFilter struct {
 	MerchantID string
 	BuyerID    string
 	Status     string
+	Held       bool   // only those that an operator must look at; for operators
+	Hold       string // only those held for this reason; for operators
 	Limit      int    // 1 to 100; 0 means 20
 	Cursor     string // NextCursor of the page before
 }
 
 // Orders lists orders, newest first.
 func (c *Client) Orders(ctx context.Context, f OrderFilter) (*OrderPage, error) {
-	q := query("merchant_id", f.MerchantID, "buyer_id", f.BuyerID, "status", f.Status, "limit", number(f.Limit), "cursor", f.Cursor)
+	q := query("merchant_id", f.MerchantID, "buyer_id", f.BuyerID, "status", f.Status, "held", yes(f.Held), "hold", f.Hold,
+		"limit", number(f.Limit), "cursor", f.Cursor)
 	return call[OrderPage](ctx, c, request{method: http.MethodGet, path: []string{"v1", "orders"}, query: q})
 }
 
@@ -62,8 +66,9 @@ func (c *Client) Pay(ctx context.Context, id, channel string, opts ...CallOption
 	return call[Payment](ctx, c, r, opts...)
 }
 
-// Cancel calls an unpaid order off. It may still end paid, when the buyer's
-// money was already on its way.
+// Cancel calls an order off. Unpaid, it closes; money that was already on its
+// way comes back. Paid and not yet delivered, its merchant is asked to stop the
+// delivery, and the money comes back unless the merchant was faster.
 func (c *Client) Cancel(ctx context.Context, id, reason string) (*Order, error) {
 	return call[Order](ctx, c, request{method: http.MethodPost, path: []string{"v1", "orders", id, "cancel"}, body: Cancel{Reason: reason}})
 }
@@ -76,6 +81,47 @@ func (c *Client) ReportDelivery(ctx context.Context, id string, d DeliveryReport
 // Complete notes that the buyer confirms the delivery.
 func (c *Client) Complete(ctx context.Context, id string) (*Order, error) {
 	return call[Order](ctx, c, request{method: http.MethodPost, path: []string{"v1", "orders", id, "complete"}})
+}
+
+// AskRefund asks for money of a delivered order to be given back.
+func (c *Client) AskRefund(ctx context.Context, orderID string, r NewRefund, opts ...CallOption) (*Refund, error) {
+	return call[Refund](ctx, c, request{method: http.MethodPost, path: []string{"v1", "orders", orderID, "refunds"}, body: r, key: freshKey()}, opts...)
+}
+
+// Refund shows a refund.
+func (c *Client) Refund(ctx context.Context, id string) (*Refund, error) {
+	return call[Refund](ctx, c, request{method: http.MethodGet, path: []string{"v1", "refunds", id}})
+}
+
+// AcceptPayment makes a payment of the wrong sum the order's after all.
+func (c *Client) AcceptPayment(ctx context.Context, orderID, paymentID, note string) (*Order, error) {
+	return call[Order](ctx, c, request{method: http.MethodPost, path: []string{"v1", "orders", orderID, "payments", paymentID, "accept"}, body: Note{note}})
+}
+
+// ReturnPayment gives a payment of the wrong sum back at once.
+func (c *Client) ReturnPayment(ctx context.Context, orderID, paymentID, note string) (*Order, error) {
+	return call[Order](ctx, c, request{method: http.MethodPost, path: []string{"v1", "orders", orderID, "payments", paymentID, "return"}, body: Note{note}})
+}
+
+// ResolveConflict decides a delivery that was reported when its money was
+// already on its way back.
+func (c *Client) ResolveConflict(ctx context.Context, orderID string, r Resolution) (*Order, error) {
+	return call[Order](ctx, c, request{method: http.MethodPost, path: []string{"v1", "orders", orderID, "conflict"}, body: r})
+}
+
+// RetryRefund has an abnormal refund asked for once more, with its number.
+func (c *Client) RetryRefund(ctx context.Context, id, note string) (*Refund, error) {
+	return call[Refund](ctx, c, request{method: http.MethodPost, path: []string{"v1", "refunds", id, "retry"}, body: Note{note}})
+}
+
+// PayOutRefund notes that an abnormal refund was paid out past its channel.
+func (c *Client) PayOutRefund(ctx context.Context, id string, p PayOut) (*Refund, error) {
+	return call[Refund](ctx, c, request{method: http.MethodPost, path: []string{"v1", "refunds", id, "paid-out"}, body: p})
+}
+
+// CancelRefund calls a refund back that no channel was asked for yet.
+func (c *Client) CancelRefund(ctx context.Context, id, note string) (*Refund, error) {
+	return call[Refund](ctx, c, request{method: http.MethodPost, path: []string{"v1", "refunds", id, "cancel"}, body: Note{note}})
 }
 
 // PutMerchant makes a merchant, or changes one.
@@ -147,9 +193,14 @@ func (c *Client) Tasks(ctx context.Context, f TaskFilter) (*TaskList, error) {
 	return call[TaskList](ctx, c, request{method: http.MethodGet, path: []string{"v1", "tasks"}, query: q})
 }
 
-// Requeue makes a task due now, dead or alive.
-func (c *Client) Requeue(ctx context.Context, kind, subject string) error {
-	return c.do(ctx, request{method: http.MethodPost, path: []string{"v1", "tasks", kind, subject, "requeue"}}, nil)
+// Requeue makes a task due now, dead or alive. note says why, on the order's
+// timeline; it may be "".
+func (c *Client) Requeue(ctx context.Context, kind, subject, note string) error {
+	r := request{method: http.MethodPost, path: []string{"v1", "tasks", kind, subject, "requeue"}}
+	if note != "" {
+		r.body = Note{note}
+	}
+	return c.do(ctx, r, nil)
 }
 
 // query leaves out what is empty.
@@ -161,6 +212,13 @@ func query(pairs ...string) url.Values {
 		}
 	}
 	return q
+}
+
+func yes(b bool) string {
+	if b {
+		return "true"
+	}
+	return ""
 }
 
 func number(n int) string {

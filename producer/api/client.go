@@ -20,7 +20,7 @@ import (
 //
 // A call that failed on its way, or was answered 429, 502 or 503, is made
 // again a few times, after waits that grow, when making it twice cannot do
-// harm: what creates orders and payments carries an Idempotency-Key for that.
+// harm: what creates orders, payments and refunds carries an Idempotency-Key for that.
 // What is answered otherwise is a *Problem:
 //
 //	var p *api.Problem

@@ -172,7 +172,34 @@ func TestEveryCallGoesToItsPlace(t *testing.T) {
 			_, err := c.Tasks(ctx, api.TaskFilter{State: "dead"})
 			return err
 		},
-		"POST /v1/tasks/order:close/s/requeue": func(ctx context.Context, c *api.Client) error { return c.Requeue(ctx, "order:close", "s") },
+		"POST /v1/tasks/order:close/s/requeue": func(ctx context.Context, c *api.Client) error { return c.Requeue(ctx, "order:close", "s", "") },
+		"GET /v1/orders?held=true&hold=refund_abnormal": func(ctx context.Context, c *api.Client) error {
+			_, err := c.Orders(ctx, api.OrderFilter{Held: true, Hold: "refund_abnormal"})
+			return err
+		},
+		"POST /v1/orders/o/refunds": func(ctx context.Context, c *api.Client) error {
+			_, err := c.AskRefund(ctx, "o", api.NewRefund{})
+			return err
+		},
+		"GET /v1/refunds/r": func(ctx context.Context, c *api.Client) error { _, err := c.Refund(ctx, "r"); return err },
+		"POST /v1/orders/o/payments/p/accept": func(ctx context.Context, c *api.Client) error {
+			_, err := c.AcceptPayment(ctx, "o", "p", "n")
+			return err
+		},
+		"POST /v1/orders/o/payments/p/return": func(ctx context.Context, c *api.Client) error {
+			_, err := c.ReturnPayment(ctx, "o", "p", "n")
+			return err
+		},
+		"POST /v1/orders/o/conflict": func(ctx context.Context, c *api.Client) error {
+			_, err := c.ResolveConflict(ctx, "o", api.Resolution{})
+			return err
+		},
+		"POST /v1/refunds/r/retry": func(ctx context.Context, c *api.Client) error { _, err := c.RetryRefund(ctx, "r", "n"); return err },
+		"POST /v1/refunds/r/paid-out": func(ctx context.Context, c *api.Client) error {
+			_, err := c.PayOutRefund(ctx, "r", api.PayOut{})
+			return err
+		},
+		"POST /v1/refunds/r/cancel": func(ctx context.Context, c *api.Client) error { _, err := c.CancelRefund(ctx, "r", "n"); return err },
 	} {
 		t.Run(want, func(t *testing.T) {
 			t.Parallel()
@@ -181,6 +208,24 @@ func TestEveryCallGoesToItsPlace(t *testing.T) {
 			require.Equal(t, want, s.asked[0].Method+" "+s.asked[0].URL.RequestURI())
 		})
 	}
+}
+
+func TestNotesTravel(t *testing.T) {
+	t.Parallel()
+	s, c := serve(t, says(204, ""))
+	require.NoError(t, c.Requeue(t.Context(), "order:close", "s", ""))
+	require.NoError(t, c.Requeue(t.Context(), "order:close", "s", "mended"))
+	require.Equal(t, []string{"", `{"note":"mended"}`}, s.bodies)
+}
+
+func TestARefundIsAskedForOnce(t *testing.T) {
+	t.Parallel()
+	s, c := serve(t, hangsUp, says(202, "{}"))
+	_, err := c.AskRefund(t.Context(), "o", api.NewRefund{Amount: 5, Reason: "broken"})
+	require.NoError(t, err)
+	require.Len(t, s.asked, 2)
+	require.NotEmpty(t, s.asked[0].Header.Get("Idempotency-Key"))
+	require.Equal(t, s.asked[0].Header.Get("Idempotency-Key"), s.asked[1].Header.Get("Idempotency-Key"), "a retry is no second refund")
 }
 
 func TestAnswersThatAreNotTheAPIs(t *testing.T) {

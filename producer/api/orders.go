@@ -18,6 +18,7 @@ type NewOrder struct {
 	MerchantOrderNo  string            `json:"merchant_order_no,omitempty" maxLength:"128" doc:"Your own number, unique per merchant."`
 	Channel          string            `json:"channel,omitempty" maxLength:"64" example:"sandbox" doc:"Opens a payment through this channel in the same call."`
 	PayWithinSeconds int64             `json:"pay_within_seconds,omitempty" minimum:"1" maximum:"2592000" doc:"How long the order may be paid; 900 when left out."`
+	Virtual          bool              `json:"virtual,omitempty" doc:"No parcel is sent: delivered, or stopped, in minutes. Unless the merchant's terms say otherwise it has 10 minutes for either, instead of 48 and 24 hours."`
 	Metadata         map[string]string `json:"metadata,omitempty" maxProperties:"20" doc:"Yours; kept and shown, never read. Keys up to 128 bytes, values up to 512."`
 }
 
@@ -40,11 +41,13 @@ type Order struct {
 	Amount          int64             `json:"amount" doc:"Minor units."`
 	Items           []Item            `json:"items"`
 	Metadata        map[string]string `json:"metadata,omitempty"`
-	Hold            string            `json:"hold,omitempty" doc:"Why an operator must look at it; absent when nobody must."`
+	Hold            string            `json:"hold,omitempty" enum:"payment_mismatch,refund_abnormal,delivery_conflict" doc:"Why an operator must look at it; absent when nobody must. A held order is not completed."`
+	BuyerNote       string            `json:"buyer_note,omitempty" example:"The cancel came too late: the goods were already delivered." doc:"What the buyer should know beyond the status, in a sentence or two, as it stands now; absent when there is nothing to tell."`
 
 	CreatedAt   time.Time `json:"created_at"`
 	ExpireAt    time.Time `json:"expire_at" doc:"Not paid by then, it is closed."`
 	PaidAt      time.Time `json:"paid_at,omitzero"`
+	CancelAt    time.Time `json:"cancel_at,omitzero" doc:"When somebody called it off."`
 	ClosedAt    time.Time `json:"closed_at,omitzero"`
 	DeliveredAt time.Time `json:"delivered_at,omitzero"`
 	CompletedAt time.Time `json:"completed_at,omitzero"`
@@ -68,18 +71,19 @@ type NewPayment struct {
 
 // Payment is one try to pay an order through one channel.
 type Payment struct {
-	ID          string    `json:"id" example:"01939b1c5f4a7c3e9a00c0ffee00ab01" doc:"32 hex digits: the out_trade_no at the channel."`
-	Status      string    `json:"status" enum:"init,paying,success,failed,closed,void"`
-	Disposition string    `json:"disposition,omitempty" enum:"applied,late,duplicate,mismatch" doc:"Of a success: what its money was good for. Only applied pays the order; late and duplicate go back to the buyer."`
-	Channel     string    `json:"channel"`
-	Amount      int64     `json:"amount"`
-	Currency    string    `json:"currency"`
-	CreatedAt   time.Time `json:"created_at"`
-	ExpireAt    time.Time `json:"expire_at" doc:"The channel takes no money after it."`
-	TradeNo     string    `json:"trade_no,omitempty" doc:"The channel's own number."`
-	PaidAmount  int64     `json:"paid_amount,omitempty"`
-	PaidAt      time.Time `json:"paid_at,omitzero"`
-	Reason      string    `json:"reason,omitempty" doc:"Why it failed or was closed."`
+	ID           string    `json:"id" example:"01939b1c5f4a7c3e9a00c0ffee00ab01" doc:"32 hex digits: the out_trade_no at the channel."`
+	Status       string    `json:"status" enum:"init,paying,success,failed,closed,void"`
+	Disposition  string    `json:"disposition,omitempty" enum:"applied,late,duplicate,mismatch" doc:"Of a success: what its money was good for. Only applied pays the order; late and duplicate go back to the buyer."`
+	Channel      string    `json:"channel"`
+	Amount       int64     `json:"amount"`
+	Currency     string    `json:"currency"`
+	CreatedAt    time.Time `json:"created_at"`
+	ExpireAt     time.Time `json:"expire_at" doc:"The channel takes no money after it."`
+	TradeNo      string    `json:"trade_no,omitempty" doc:"The channel's own number."`
+	PaidAmount   int64     `json:"paid_amount,omitempty"`
+	PaidCurrency string    `json:"paid_currency,omitempty" doc:"Of paid_amount. Of a mismatch it may differ from currency; XXX when the channel named none."`
+	PaidAt       time.Time `json:"paid_at,omitzero"`
+	Reason       string    `json:"reason,omitempty" doc:"Why it failed or was closed."`
 
 	Action *Action `json:"action,omitempty" doc:"What the buyer must do to pay. Only in the answer to the call that opened the payment."`
 	Hint   string  `json:"hint,omitempty" doc:"What to do when there is no action."`
@@ -91,13 +95,23 @@ type Action struct {
 	URL  string `json:"url"`
 }
 
+// NewRefund asks for money of a delivered order to be given back.
+type NewRefund struct {
+	Amount int64  `json:"amount" minimum:"1" maximum:"1000000000000000" example:"500" doc:"Minor units of the order's currency, at most what has not gone back yet and is not on its way."`
+	Reason string `json:"reason" minLength:"1" maxLength:"256" example:"one cup was broken"`
+}
+
 // Refund is money on its way back to the buyer.
 type Refund struct {
 	ID        string    `json:"id" doc:"32 hex digits: the out_refund_no at the channel."`
-	PaymentID string    `json:"payment_id"`
-	Status    string    `json:"status" enum:"created,processing,success,abnormal"`
+	OrderID   string    `json:"order_id" format:"uuid"`
+	PaymentID string    `json:"payment_id" doc:"The payment whose money it gives back."`
+	Status    string    `json:"status" enum:"created,processing,success,abnormal,closed,canceled" doc:"abnormal: the channel cannot, and an operator finds another way. closed: the channel moved no money, another refund takes its place. canceled: called back before the channel was asked."`
 	Amount    int64     `json:"amount"`
+	Currency  string    `json:"currency" doc:"That of the payment."`
 	Reason    string    `json:"reason,omitempty"`
+	Problem   string    `json:"problem,omitempty" doc:"Of abnormal and closed: what the channel says."`
+	Voucher   string    `json:"voucher,omitempty" doc:"Of one that was paid out past the channel: the proof."`
 	CreatedAt time.Time `json:"created_at"`
 	DoneAt    time.Time `json:"done_at,omitzero"`
 }
@@ -107,8 +121,13 @@ type Delivery struct {
 	Status      string    `json:"status" enum:"notifying,accepted,delivered,failed,revoking,revoked"`
 	AcceptedAt  time.Time `json:"accepted_at,omitzero"`
 	DeliveredAt time.Time `json:"delivered_at,omitzero"`
+	DeliverBy   time.Time `json:"deliver_by,omitzero" doc:"Later is overdue."`
+	Overdue     int       `json:"overdue,omitempty" minimum:"0" maximum:"3" doc:"1: the merchant was reminded. 2: the operators were told. 3: it was called off."`
+	RevokeBy    time.Time `json:"revoke_by,omitzero" doc:"Of one that was called off: the merchant may answer until then, after it the money goes back."`
 	Proof       string    `json:"proof,omitempty"`
-	Reason      string    `json:"reason,omitempty"`
+	Reason      string    `json:"reason,omitempty" doc:"Why it failed, or was called off."`
+	Claim       string    `json:"claim,omitempty" doc:"The proof of a delivery that was reported when the money was already on its way back."`
+	ClaimAt     time.Time `json:"claim_at,omitzero" doc:"When that was reported. Until an operator decides, the order is held."`
 }
 
 // Timeline is what has happened to an order, oldest first.
@@ -131,6 +150,10 @@ type Event struct {
 	Currency  string    `json:"currency,omitempty"`
 	Reason    string    `json:"reason,omitempty"`
 	Proof     string    `json:"proof,omitempty"`
+
+	Disposition string `json:"disposition,omitempty" enum:"applied,late,duplicate,mismatch" doc:"Of a refund's events: that of the payment which it gives back."`
+	Level       int    `json:"level,omitempty" doc:"Of delivery.overdue: 1 to 3."`
+	Task        string `json:"task,omitempty" example:"payment:query/01939b1c-5f4a-7c3e-9a00-c0ffee00ab01" doc:"Of task.requeued."`
 }
 
 // Cancel says why an order is called off.
@@ -141,6 +164,6 @@ type Cancel struct {
 // DeliveryReport is what the merchant says of a delivery.
 type DeliveryReport struct {
 	Status string `json:"status" enum:"accepted,delivered,failed,revoked"`
-	Proof  string `json:"proof,omitempty" maxLength:"256" doc:"Of delivered: a parcel or voucher number."`
-	Reason string `json:"reason,omitempty" maxLength:"256" doc:"Of failed: why."`
+	Proof  string `json:"proof,omitempty" maxLength:"256" doc:"Of delivered: a parcel or voucher number. Of an order that was called off it is required."`
+	Reason string `json:"reason,omitempty" maxLength:"256" doc:"Of failed and revoked: why."`
 }

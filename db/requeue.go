@@ -1,0 +1,52 @@
+package db
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/orderflow/orderflow/order"
+	"github.com/orderflow/orderflow/tasks"
+)
+
+// Requeue makes a row due now, dead or alive, as if it had never been tried,
+// and notes on its order's timeline who wanted it and why. A row that belongs
+// to no order is requeued as well. Copies of it in Redis are of the generation
+// before and do nothing. order.ErrNotFound when it is not owed, or no longer.
+func (d *DB) Requeue(ctx context.Context, k tasks.Key, by order.Actor, why string, now time.Time) error {
+	return wrap(pgx.BeginFunc(ctx, d.hot, func(tx pgx.Tx) error {
+		o, err := lockOrder(ctx, tx, k.Order())
+		if err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, `UPDATE outbox SET generation = generation + 1, attempts = 0, dead_at = NULL, promoted_at = NULL, due_at = $3
+			WHERE kind = $1 AND subject = $2`, string(k.Kind), [16]byte(k.Subject), now)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return order.ErrNotFound
+		}
+		if o == nil {
+			return nil
+		}
+		before := o.Clone()
+		o.Requeued(k.String(), by, why, now)
+		w := newWrites(now, tasks.Terms{}) // that it was requeued makes no task necessary
+		w.changes(before, o)
+		b := &pgx.Batch{}
+		w.queue(b)
+		return tx.SendBatch(ctx, b).Close()
+	}), "requeue "+k.String())
+}
+
+// lockOrder reads an order whose row it locks first, as everybody does before
+// a row of the outbox; nil when there is none.
+func lockOrder(ctx context.Context, tx pgx.Tx, id order.ID) (*order.Order, error) {
+	b := &pgx.Batch{}
+	queueLocks(b, []order.ID{id})
+	found := queueOrders(b, []order.ID{id})
+	err := tx.SendBatch(ctx, b).Close()
+	return found[id], err
+}
