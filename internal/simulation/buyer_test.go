@@ -48,8 +48,42 @@ var refunds = []way[func(dice) string]{
 	{70, "at once", func(dice) string { return "" }},
 	{12, "after some questions", func(dice) string { return "fault=refund_pending" }},
 	{10, "after a while", func(dice) string { return "fault=refund_slow" }},
-	{4, "not at all: abnormal", func(dice) string { return "fault=refund_abnormal" }},
-	{4, "not at all: failed", func(dice) string { return "fault=refund_failed" }},
+	{5, "not at all: abnormal", func(d dice) string { return "fault=refund_abnormal&times=" + fmt.Sprint(d.IntN(3)) }},
+	{4, "not at all: failed", func(d dice) string { return "fault=refund_failed&times=" + fmt.Sprint(d.IntN(4)) }},
+	{4, "not before there is money", func(dice) string { return "fault=balance_short" }},
+}
+
+// regretting is what some buyers do after they have paid.
+var regretting = []way[func(*buyer)]{
+	{70, "is content", func(*buyer) {}},
+	{10, "calls it off at once", (*buyer).callOff},
+	{10, "calls it off later", func(b *buyer) { pause(b.dice.between(0, 40*time.Minute)); b.callOff() }},
+	{4, "calls it off twice", func(b *buyer) { pause(b.dice.between(0, 10*time.Minute)); b.callOff(); b.callOff() }},
+}
+
+// complaining is what some buyers do with what they got.
+var complaining = []way[func(*buyer)]{
+	{65, "is content", func(*buyer) {}},
+	{10, "wants some money back", func(b *buyer) { b.ask(1, b.part()) }},
+	{8, "wants all money back", func(b *buyer) { b.ask(1, b.order.Amount) }},
+	{8, "wants most of it back, twice at once", func(b *buyer) {
+		most := max(1, b.order.Amount*6/10)
+		var both sync.WaitGroup
+		both.Go(func() { b.ask(1, most) })
+		both.Go(func() { b.ask(2, most) })
+		both.Wait()
+	}},
+	{6, "wants it back bit by bit", func(b *buyer) {
+		for n := range 4 {
+			b.ask(n, max(1, b.order.Amount/3))
+			pause(b.dice.between(0, 10*time.Minute))
+		}
+	}},
+	{3, "wants some back and calls it back", func(b *buyer) {
+		if r := b.ask(1, b.part()); r != nil {
+			b.takeBack(r)
+		}
+	}},
 }
 
 func (b *buyer) buy() {
@@ -63,6 +97,12 @@ func (b *buyer) buy() {
 		b.order.Payment = p
 	}
 	w.do(b)
+	r := pick(b.dice, regretting)
+	if b.dice.chance(0.7) {
+		pause(b.dice.between(0, 30*time.Second))
+	}
+	b.note("the buyer %s", r.name)
+	r.do(b)
 }
 
 // first is the payment that the order was made with.
@@ -184,7 +224,9 @@ func (b *buyer) cancel() {
 }
 
 func (b *buyer) callOff() {
-	_ = b.step("the buyer cancels", order.EventClosing, func() error {
+	// Of one whose money is on its way back already, it says where it stands.
+	meant := []order.EventType{order.EventClosing, order.EventReturning, order.EventDeliveryFailed}
+	_ = b.step("the buyer cancels", meant, func() error {
 		_, err := b.app.Cancel(b.ctx, b.order.ID, "changed my mind")
 		return err
 	})
@@ -208,20 +250,50 @@ func (b *buyer) cancelThenPay() {
 	b.give(b.first(), b.how("fault=late"))
 }
 
-// arrive is the goods' coming to the buyer, once. Some buyers say so.
-func (h *history) arrive() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	d := h.dice.of("arrival")
-	if h.arrived || d.chance(0.7) {
-		return
+// part is some of the order's money.
+func (b *buyer) part() int64 { return 1 + b.dice.Int64N(b.order.Amount) }
+
+// ask has the app ask for the n-th refund.
+func (b *buyer) ask(n int, amount int64) (r *api.Refund) {
+	key := api.IdempotencyKey(fmt.Sprintf("refund/%d/%d", b.number, n))
+	err := b.insist(fmt.Sprintf("the app asks for %d back", amount), func() (err error) {
+		r, err = b.app.AskRefund(b.ctx, b.order.ID, api.NewRefund{Amount: amount, Reason: "broken"}, key)
+		return err
+	})
+	if err != nil {
+		return nil
 	}
-	h.arrived = true
-	h.act(func() {
-		pause(d.between(0, time.Hour))
-		_ = h.step("the buyer confirms", order.EventCompleted, func() error {
-			_, err := h.app.Complete(h.ctx, h.order.ID)
-			return err
-		})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refunds = append(b.refunds, r.ID)
+	return r
+}
+
+// takeBack has an operator call a refund back, if it is not too late.
+func (b *buyer) takeBack(r *api.Refund) {
+	desk := b.caller("operator")
+	_ = b.insist("the operator calls "+r.ID+" back", func() error { _, err := desk.CancelRefund(b.ctx, r.ID, "a mistake"); return err })
+}
+
+// arrive is the goods' coming to the buyer, once. Some confirm it, some
+// complain, some do both.
+func (h *history) arrive() {
+	h.once("arrival", func() {
+		b := &buyer{h, h.dice.of("arrival")}
+		if b.dice.chance(0.3) {
+			h.act((&buyer{h, h.dice.of("confirmation")}).confirm)
+		}
+		pause(b.dice.between(0, 2*time.Hour))
+		w := pick(b.dice, complaining)
+		b.note("the buyer %s", w.name)
+		w.do(b)
+	})
+}
+
+func (b *buyer) confirm() {
+	pause(b.dice.between(0, time.Hour))
+	_ = b.step("the buyer confirms", []order.EventType{order.EventCompleted}, func() error {
+		_, err := b.app.Complete(b.ctx, b.order.ID)
+		return err
 	})
 }

@@ -26,23 +26,23 @@ type history struct {
 
 	mu       sync.Mutex // guards what follows
 	story    []string
-	order    *api.Order        // as it was made; nil when it was not
-	promised []order.EventType // what we answered with success must be on the timeline
-	wrong    []string          // what no later look could show
-	notice   string            // the body of the merchant's notice
-	known    bool              // the merchant knows that the order is paid
-	arrived  bool              // the merchant has said that it delivered
+	order    *api.Order          // as it was made; nil when it was not
+	promised [][]order.EventType // of each answer of success: one of these must be on the timeline
+	refunds  []string            // that we said are under way
+	wrong    []string            // what no later look could show
+	notices  map[string]string   // bodies of the merchant's notices, by webhook-id
+	begun    map[string]bool     // what is done once
 }
 
 // newHistory draws the people of a history.
 func (w *world) newHistory(number int) *history {
 	d := diceOf(w.seed, fmt.Sprintf("history/%d", number))
-	h := &history{world: w, number: number, dice: d, shop: w.shops[d.IntN(len(w.shops))]}
+	h := &history{world: w, number: number, dice: d, shop: w.shops[d.IntN(len(w.shops))], notices: map[string]string{}, begun: map[string]bool{}}
 	h.app, h.clerk = w.caller("app"), w.caller(h.shop.id)
 	h.tell = newReception(d.of("reception"))
 	h.wants = api.NewOrder{
 		MerchantID: h.shop.id, BuyerID: fmt.Sprintf("b_%d", d.IntN(50)), MerchantOrderNo: fmt.Sprintf("h-%d", number), Currency: "CNY",
-		PayWithinSeconds: int64(d.between(20*time.Second, 10*time.Minute) / time.Second),
+		PayWithinSeconds: int64(d.between(20*time.Second, 10*time.Minute) / time.Second), Virtual: d.chance(0.2),
 	}
 	for range 1 + d.IntN(3) {
 		h.wants.Items = append(h.wants.Items, api.Item{SKU: skus[d.IntN(len(skus))].name, Quantity: 1 + d.Int64N(3), UnitPrice: 2 + d.Int64N(5000)})
@@ -119,9 +119,9 @@ func result(err error) string {
 	return err.Error()
 }
 
-// step asks for a step of the order; answered with success, it must be on the
-// timeline.
-func (h *history) step(what string, promised order.EventType, call func() error) error {
+// step asks for a step of the order; answered with success, one of the events
+// that it can mean must be on the timeline.
+func (h *history) step(what string, promised []order.EventType, call func() error) error {
 	err := h.insist(what, call)
 	if err == nil {
 		h.mu.Lock()
@@ -129,6 +129,16 @@ func (h *history) step(what string, promised order.EventType, call func() error)
 		h.promised = append(h.promised, promised)
 	}
 	return err
+}
+
+// once runs a part of somebody's who has not done it before.
+func (h *history) once(what string, part func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.begun[what] {
+		h.begun[what] = true
+		h.act(part)
+	}
 }
 
 // note adds a line to the story.

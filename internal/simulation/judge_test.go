@@ -11,6 +11,7 @@ import (
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/payment"
 	"github.com/orderflow/orderflow/payment/simulator"
+	"github.com/orderflow/orderflow/tasks"
 )
 
 // fault is something that must not be, and whose history it is in; -1 when it
@@ -89,107 +90,138 @@ func (j *judgement) history(h *history, o *order.Order) {
 	if o.Hold == "" && !slices.Contains([]order.Status{order.Closed, order.Completed, order.Refunded}, o.Status) {
 		j.find(h, "the order is %s: no end, and nobody is told to look", o.Status)
 	}
-	j.attempts(h, o)
-	j.buyersMoney(h, o)
+	for _, a := range o.Attempts {
+		j.payment(h, o, a)
+	}
 	j.ledger(h, o)
 	j.timeline(h, o)
+	j.words(h, o)
 }
 
-// attempts compares what we hold of each payment with what the channel holds.
-func (j *judgement) attempts(h *history, o *order.Order) {
-	for _, a := range o.Attempts {
-		p := j.payments[a.ID.Compact()]
-		if paid := p.State == payment.Paid; paid != (a.Status == order.AttemptSuccess) || paid && p.Amount != a.PaidAmount {
-			j.find(h, "payment %s is %s of %d here and %s of %d at the channel", a.ID.Compact(), a.Status, a.PaidAmount, p.State, p.Amount)
-		}
-		if went := refundedOf(o, a); went != p.Refunded() {
-			j.find(h, "of payment %s %d went back by our books and %d by the channel's", a.ID.Compact(), went, p.Refunded())
-		}
-	}
+// sums is what became of a payment's money by our books.
+type sums struct {
+	back    int64 // with the buyer
+	past    int64 // of that, paid out past the channel
+	stuck   int64 // needs an operator
+	pending int64 // on its way
 }
 
-// buyersMoney compares what the channel keeps of the buyer with what the
-// order's end allows.
-func (j *judgement) buyersMoney(h *history, o *order.Order) {
-	var keeps, allowed int64
-	for _, a := range o.Attempts {
-		p := j.payments[a.ID.Compact()]
-		keeps += p.Amount - p.Refunded()
+func sumsOf(o *order.Order, a *order.Attempt) (s sums) {
+	for _, r := range o.Refunds {
 		switch {
-		case a.Disposition == order.Mismatch && o.Hold != "":
-			allowed += a.PaidAmount - refundedOf(o, a)
-		case a.Disposition == order.Applied && (o.Status == order.Completed || o.Hold != ""):
-			allowed += a.PaidAmount - refundedOf(o, a)
-		case o.Hold == order.HoldRefundAbnormal:
-			allowed += stuckOf(o, a)
+		case r.Attempt != a.ID:
+		case r.Status == order.RefundSuccess:
+			s.back += r.Amount
+			if r.Voucher != "" {
+				s.past += r.Amount
+			}
+		case r.Status == order.RefundAbnormal:
+			s.stuck += r.Amount
+		case r.Status == order.RefundCreated, r.Status == order.RefundProcessing:
+			s.pending += r.Amount
 		}
 	}
-	if keeps != allowed {
-		j.find(h, "the channel keeps %d of the buyer's money; an order that is %s %s allows %d", keeps, o.Status, o.Hold, allowed)
+	return s
+}
+
+// payment compares what we hold of a payment with what the channel holds, and
+// what the buyer is short of with what the order's end allows.
+func (j *judgement) payment(h *history, o *order.Order, a *order.Attempt) {
+	p, s := j.payments[a.ID.Compact()], sumsOf(o, a)
+	if paid := p.State == payment.Paid; paid != (a.Status == order.AttemptSuccess) || paid && p.Amount != a.PaidAmount {
+		j.find(h, "payment %s is %s of %d here and %s of %d at the channel", a.ID.Compact(), a.Status, a.PaidAmount, p.State, p.Amount)
+	}
+	if s.back-s.past != p.Refunded() {
+		j.find(h, "of payment %s %d went back through the channel by our books and %d by the channel's", a.ID.Compact(), s.back-s.past, p.Refunded())
+	}
+	if s.back+s.stuck+s.pending > a.PaidAmount {
+		j.find(h, "of payment %s, of %d, %d went back, %d cannot and %d are on their way", a.ID.Compact(), a.PaidAmount, s.back, s.stuck, s.pending)
+	}
+	if left := p.Amount - s.back; left != 0 && !allowed(o, a, left, s) {
+		j.find(h, "the buyer is short of %d of the %s payment %s, and the order is %s %s", left, a.Disposition, a.ID.Compact(), o.Status, o.Hold)
 	}
 }
 
-// refundedOf is what went back of a payment by our books.
-func refundedOf(o *order.Order, a *order.Attempt) (sum int64) {
-	for _, r := range o.Refunds {
-		if r.Attempt == a.ID && r.Status == order.RefundSuccess {
-			sum += r.Amount
-		}
+// allowed says whether the order's end allows that so much of a payment is not
+// with the buyer.
+func allowed(o *order.Order, a *order.Attempt, left int64, s sums) bool {
+	switch {
+	case left < 0:
+		return false
+	case a.Disposition == order.Applied:
+		return o.Status == order.Completed || o.Hold != ""
+	case a.Disposition == order.Mismatch && o.Hold != "":
+		return true
 	}
-	return sum
-}
-
-// stuckOf is what cannot go back without an operator.
-func stuckOf(o *order.Order, a *order.Attempt) (sum int64) {
-	for _, r := range o.Refunds {
-		if r.Attempt == a.ID && r.Status == order.RefundAbnormal {
-			sum += r.Amount
-		}
-	}
-	return sum
+	return o.Hold != "" && left == s.stuck
 }
 
 // ledger compares an order's accounts with where its money is.
 func (j *judgement) ledger(h *history, o *order.Order) {
-	held := map[ledger.Account]int64{}
+	want := map[ledger.Account]int64{ledger.SuspenseLong: 0, ledger.RefundPayable: 0}
 	for _, a := range o.Attempts {
-		p := j.payments[a.ID.Compact()]
-		held[ledger.Receivable(a.Channel)] += p.Amount - p.Refunded()
+		p, s := j.payments[a.ID.Compact()], sumsOf(o, a)
+		want[ledger.Receivable(a.Channel)] += p.Amount - p.Refunded()
+		want[ledger.Bank] -= s.past
+		want[ledger.RefundPayable] -= s.stuck + s.pending
+		if a.Disposition == order.Mismatch {
+			want[ledger.SuspenseLong] -= a.PaidAmount - s.back - s.stuck - s.pending
+		}
 	}
 	of := j.accounts[o.ID]
-	for account, want := range held {
-		if of[account] != want {
-			j.find(h, "%s is %d in the ledger and %d at the channel", account, of[account], want)
+	for account, amount := range want {
+		if of[account] != amount {
+			j.find(h, "%s is %d in the ledger and should be %d", account, of[account], amount)
 		}
 	}
-	if o.Hold != "" {
-		return
-	}
-	for account, left := range of {
-		kind := account.Kind()
-		if left != 0 && (kind == string(ledger.RefundPayable) || kind == string(ledger.SuspenseLong) || kind == ledger.Pending("").Kind()) {
-			j.find(h, "%s is left with %d of an order that is %s", account, left, o.Status)
-		}
+	if left := of[ledger.Pending(o.MerchantID)]; left != 0 && o.Hold == "" {
+		j.find(h, "%s is left with %d of an order that is %s", ledger.Pending(o.MerchantID), left, o.Status)
 	}
 }
 
-// timeline looks whether what was answered with success has happened, and
-// whether money went back before the goods were stopped.
+// alerting is what somebody on duty must have heard of.
+var alerting = map[order.EventType]tasks.AlertName{
+	order.EventMismatch:       tasks.AlertMismatch,
+	order.EventRefundAbnormal: tasks.AlertRefundAbnormal,
+	order.EventDeliveryFailed: tasks.AlertDeliveryFailed,
+	order.EventConflict:       tasks.AlertDeliveryConflict,
+}
+
+// timeline looks whether what was answered with success has happened, whether
+// money went back before the goods were stopped, and whether whoever had to
+// hear of it did.
 func (j *judgement) timeline(h *history, o *order.Order) {
 	seen := map[order.EventType]bool{}
 	for _, e := range j.events[o.ID] {
 		seen[e.Type] = true
-		if e.Type != order.EventRefundCreated || o.Attempt(e.Detail.Attempt).Disposition != order.Applied {
-			continue
+		switch {
+		case e.Type == order.EventRefundCreated && e.Detail.Disposition == order.Applied:
+			if !seen[order.EventDeliveryFailed] && !seen[order.EventRevoked] && !seen[order.EventDelivered] {
+				j.find(h, "the order's money goes back while the goods may be on their way")
+			}
+		case e.Type == order.EventRevoked && e.Actor == order.System && !o.Delivery.Untold && e.At.Before(o.Delivery.RevokeBy):
+			j.find(h, "the delivery counts as stopped at %s, and its merchant had until %s to answer", e.At, o.Delivery.RevokeBy)
 		}
-		if !seen[order.EventDeliveryFailed] {
-			j.find(h, "the order's money goes back while the goods may be on their way")
+		if name := alerting[e.Type]; name != "" && !j.duty.heard[o.ID][name] {
+			j.find(h, "nobody on duty has heard of %s", e.Type)
 		}
 	}
-	for _, promised := range h.promised {
-		if !seen[promised] {
-			j.find(h, "somebody was told that it is done, and %s is not on the timeline", promised)
+	for _, meant := range h.promised {
+		if !slices.ContainsFunc(meant, func(t order.EventType) bool { return seen[t] }) {
+			j.find(h, "somebody was told that it is done, and none of %s is on the timeline", meant)
 		}
+	}
+}
+
+// words looks whether the app's and the merchant's knowledge is the order's.
+func (j *judgement) words(h *history, o *order.Order) {
+	for _, id := range h.refunds {
+		if !slices.ContainsFunc(o.Refunds, func(r *order.Refund) bool { return r.ID.Compact() == id }) {
+			j.find(h, "the app was told of refund %s, which is not there", id)
+		}
+	}
+	if d := o.Delivery; d != nil && d.Untold && len(h.notices) > 0 {
+		j.find(h, "a merchant who is said never to have heard of the order was told %d things", len(h.notices))
 	}
 }
 
@@ -202,7 +234,7 @@ func (j *judgement) stock() {
 		}
 	}
 	for _, o := range j.orders {
-		if o.PaidAt.IsZero() || o.Status == order.Refunded && o.Delivery.Status == order.DeliveryFailed {
+		if o.PaidAt.IsZero() || j.restocked(o) {
 			continue
 		}
 		for _, it := range o.Items {
@@ -228,6 +260,22 @@ func (j *judgement) stock() {
 	}
 }
 
+// restocked says whether the goods of an order are stock again: its merchant's
+// own word was that they did not leave when the last of its money was back.
+// What the merchant says later is for an operator.
+func (j *judgement) restocked(o *order.Order) bool {
+	d := o.Delivery
+	for _, e := range j.events[o.ID] {
+		switch e.Type {
+		case order.EventConflict:
+			return false
+		case order.EventRefunded:
+			return d.Status == order.DeliveryFailed || d.Status == order.DeliveryRevoked && !d.Unanswered
+		}
+	}
+	return false
+}
+
 // money compares the three sums: the channel's, the ledger's, the orders'.
 func (j *judgement) money() {
 	var channel, booked, orders int64
@@ -243,7 +291,8 @@ func (j *judgement) money() {
 	}
 	for _, o := range j.orders {
 		for _, a := range o.Attempts {
-			orders += a.PaidAmount - refundedOf(o, a)
+			s := sumsOf(o, a)
+			orders += a.PaidAmount - s.back + s.past
 		}
 	}
 	if channel != booked || booked != orders {

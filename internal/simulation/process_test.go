@@ -69,7 +69,8 @@ func (w *world) start(at pace) *process {
 	require.NoError(w, err)
 	p.relay = relay.Start(relay.Options{Outbox: p.store, Redis: p.redis, Dispatcher: p.dispatcher, Log: zap.NewNop(), Every: at.relay})
 	list := workers.All(workers.Deps{
-		Store: p.store, Channels: channels, Sender: merchant.NewNotifier(merchant.Options{Transport: line{p}}), Terms: w.terms, NotifyURL: callbackURL, Now: time.Now,
+		Store: p.store, Channels: channels, Sender: merchant.NewNotifier(merchant.Options{Transport: line{p}}), Alerts: w.duty, Terms: w.terms,
+		NotifyURL: callbackURL, Now: time.Now,
 	})
 	p.workers, err = workers.Start(workers.Options{
 		Redis: p.redis, Log: zap.NewNop(), CheckInterval: at.check, DelayedInterval: at.check, ShutdownTimeout: 5 * time.Second, Tried: w.tried,

@@ -2,7 +2,9 @@ package simulation
 
 import (
 	"context"
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,6 +21,8 @@ type rule struct {
 	// change looks at what a change did to an order. With an error, the change is
 	// not made.
 	change func(before, after *order.Order) error
+	// again makes a change that was refused once more, by another law.
+	again func(refused error, o *order.Order, fn func(*order.Order) error) error
 	// pass says that a task is let go as done, without anything being done.
 	pass func(row tasks.Row, o *order.Order) bool
 	kind tasks.Kind // of pass
@@ -34,6 +38,8 @@ var rules = []*rule{
 		a := o.Attempt(ident.As[order.Attempt](row.Subject))
 		return a != nil && a.Status != order.AttemptPaying
 	}},
+	{name: "a delivery is stopped before its money goes back", change: returnAtOnce},
+	{name: "a refund is reserved", again: overdraw},
 }
 
 // swallow takes money of a disposition for news that came before.
@@ -62,18 +68,56 @@ func believe(before, after *order.Order) error {
 	return nil
 }
 
+// returnAtOnce gives an order's money back without asking its merchant.
+func returnAtOnce(before, after *order.Order) error {
+	if after.Status != order.Returning || before.Status == order.Returning {
+		return nil
+	}
+	return after.Revoke("nobody was asked", order.System, time.Now().UTC().Truncate(time.Microsecond))
+}
+
+// overdraw lets a refund in that finds no room, as if those on their way were
+// not there.
+func overdraw(refused error, o *order.Order, fn func(*order.Order) error) error {
+	var r *order.Refusal
+	if !errors.As(refused, &r) || r.Step != "refund" {
+		return refused
+	}
+	hidden := map[*order.Refund]order.RefundStatus{}
+	for _, one := range o.Refunds {
+		if one.Status == order.RefundCreated || one.Status == order.RefundProcessing {
+			hidden[one], one.Status = one.Status, order.RefundCanceled
+		}
+	}
+	err := fn(o)
+	for one, status := range hidden {
+		one.Status = status
+	}
+	return err
+}
+
 // without is a change without the rule; a nil rule takes nothing away.
 func (r *rule) without(fn func(*order.Order) error) func(*order.Order) error {
-	if r == nil || r.change == nil || fn == nil {
+	switch {
+	case r == nil || fn == nil:
 		return fn
-	}
-	return func(o *order.Order) error {
-		before := o.Clone()
-		if err := fn(o); err != nil {
-			return err
+	case r.change != nil:
+		return func(o *order.Order) error {
+			before := o.Clone()
+			if err := fn(o); err != nil {
+				return err
+			}
+			return r.change(before, o)
 		}
-		return r.change(before, o)
+	case r.again != nil:
+		return func(o *order.Order) error {
+			if err := fn(o); err != nil {
+				return r.again(err, o, fn)
+			}
+			return nil
+		}
 	}
+	return fn
 }
 
 // bend is the workers without the rule.

@@ -44,7 +44,10 @@ type shop struct {
 func (w *world) openShops() {
 	for i := range shopsOfAWorld {
 		s := &shop{world: w, id: fmt.Sprintf("m_%d", i+1), host: fmt.Sprintf("shop-%d.test", i+1), stock: map[string]int64{}, orders: map[string]*history{}}
-		_, err := w.books.PutMerchant(w.ctx, merchant.Merchant{ID: s.id, Name: "Shop", FeeBps: 60 * i})
+		_, err := w.books.PutMerchant(w.ctx, merchant.Merchant{
+			ID: s.id, Name: "Shop", FeeBps: 60 * i,
+			DeliverWithin: time.Duration(20+10*i) * time.Minute, RevokeWithin: time.Duration(5+5*i) * time.Minute,
+		})
 		require.NoError(w, err)
 		for _, sku := range skus {
 			if sku.onHand == 0 {
@@ -71,38 +74,32 @@ func (s *shop) expect(h *history) {
 	s.orders[h.wants.MerchantOrderNo] = h
 }
 
-// ServeHTTP takes notices, as each history's reception does.
-func (s *shop) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	body, _ := io.ReadAll(r.Body)
-	if h := s.read(r.Header, body); h != nil {
-		h.answer(rw, r, string(body))
+// notice is what a shop reads of one.
+type notice struct {
+	Type string
+	Data struct {
+		Order struct {
+			No     string `json:"merchant_order_no"`
+			Amount int64
+			Status order.Status
+		}
 	}
 }
 
-// read finds whose history a notice is about.
-func (s *shop) read(header http.Header, body []byte) *history {
-	var n struct {
-		Data struct {
-			Order struct {
-				No     string `json:"merchant_order_no"`
-				Amount int64
-				Status order.Status
-			}
-		}
-	}
-	err := errors.Join(s.secret.Verify(body, header), json.Unmarshal(body, &n))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	o := n.Data.Order
-	h := s.orders[o.No]
-	switch {
-	case err != nil || h == nil:
+// ServeHTTP takes notices, as each history's reception does.
+func (s *shop) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	var n notice
+	body, _ := io.ReadAll(r.Body)
+	err := errors.Join(s.secret.Verify(body, r.Header), json.Unmarshal(body, &n))
+	h := s.find(n.Data.Order.No)
+	if err != nil || h == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		s.unknown = append(s.unknown, fmt.Sprintf("%s: %v", body, err))
-		return nil
-	case o.Status != order.Paid || o.Amount != h.amount():
-		h.blame("the merchant is told of an order that is %s, of %d", o.Status, o.Amount)
+		return
 	}
-	return h
+	h.check(n, r.Header.Get("Webhook-Id"), string(body))
+	h.answer(rw, r, n.Type)
 }
 
 // answered is how a shop answers one try of a notice.
@@ -186,22 +183,56 @@ var serving = []way[func(*clerk)]{
 		both.Go(func() { (&clerk{c.history, c.dice.of("right")}).fail() })
 		both.Wait()
 	}},
+	{10, "forgets it", func(*clerk) {}},
+	{6, "is late", func(c *clerk) { pause(c.dice.between(20*time.Minute, 2*time.Hour)); c.deliver() }},
 	{5, "says everything twice", func(c *clerk) { c.accept(); c.accept(); c.deliver(); c.accept(); c.deliver() }},
+}
+
+// revoking is what merchants do when they are asked to stop a delivery.
+var revoking = []way[func(*clerk)]{
+	{30, "stops it", (*clerk).revoke},
+	{10, "says that it failed anyway", (*clerk).fail},
+	{12, "was faster", (*clerk).deliver},
+	{8, "says that it was faster, and cannot prove it", func(c *clerk) { c.say(order.DeliveryDone, ""); c.revoke() }},
+	{20, "does not answer", func(*clerk) {}},
+	{10, "answers too late", func(c *clerk) { pause(c.dice.between(5*time.Minute, time.Hour)); c.revoke() }},
+	{8, "was faster and says so too late", func(c *clerk) { pause(c.dice.between(5*time.Minute, time.Hour)); c.deliver() }},
+	{6, "stops it and delivers at once", func(c *clerk) {
+		var both sync.WaitGroup
+		both.Go(func() { (&clerk{c.history, c.dice.of("left")}).revoke() })
+		both.Go(func() { (&clerk{c.history, c.dice.of("right")}).deliver() })
+		both.Wait()
+	}},
 }
 
 // know has the merchant begin to serve the order, once.
 func (h *history) know() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.known {
-		return
-	}
-	h.known = true
-	h.act(func() {
+	h.once("serving", func() {
 		c := &clerk{h, h.dice.of("clerk")}
 		way := pick(c.dice, serving)
 		h.note("the merchant %s", way.name)
 		way.do(c)
+	})
+}
+
+// stop has the merchant answer the wish to stop the delivery, once.
+func (h *history) stop() {
+	h.once("revoking", func() {
+		c := &clerk{h, h.dice.of("revoker")}
+		way := pick(c.dice, revoking)
+		h.note("asked to stop, the merchant %s", way.name)
+		way.do(c)
+	})
+}
+
+// remember has a merchant who was reminded deliver, sometimes.
+func (h *history) remember() {
+	h.once("reminder", func() {
+		c := &clerk{h, h.dice.of("reminded")}
+		if c.dice.chance(0.4) {
+			h.note("the merchant remembers")
+			c.deliver()
+		}
 	})
 }
 
@@ -231,50 +262,82 @@ func (c *clerk) work() {
 
 func (c *clerk) accept() {
 	c.work()
-	_ = c.report(order.EventAccepted, api.DeliveryReport{Status: string(order.Accepted)})
+	c.say(order.Accepted, "")
 }
 
 func (c *clerk) deliver() {
 	c.work()
-	if c.report(order.EventDelivered, api.DeliveryReport{Status: string(order.DeliveryDone), Proof: fmt.Sprintf("parcel %d", c.number)}) == nil {
+	if c.say(order.DeliveryDone, fmt.Sprintf("parcel %d", c.number)) == nil {
 		c.arrive()
 	}
 }
 
 func (c *clerk) fail() {
 	c.work()
-	_ = c.report(order.EventDeliveryFailed, api.DeliveryReport{Status: string(order.DeliveryFailed), Reason: "sold out"})
+	c.say(order.DeliveryFailed, "")
 }
 
-// report is the merchant's word. Accepting what is delivered already is well
-// and leaves no trace.
-func (c *clerk) report(promised order.EventType, r api.DeliveryReport) error {
-	call := func() error {
+func (c *clerk) revoke() {
+	c.work()
+	c.say(order.DeliveryRevoked, "")
+}
+
+// meaning is what a report that was answered with success can mean.
+var meaning = map[order.DeliveryStatus][]order.EventType{
+	order.Accepted:        {order.EventAccepted, order.EventDelivered},
+	order.DeliveryDone:    {order.EventDelivered, order.EventConflict},
+	order.DeliveryFailed:  {order.EventDeliveryFailed, order.EventRevoked},
+	order.DeliveryRevoked: {order.EventRevoked, order.EventDeliveryFailed},
+}
+
+// say is the merchant's word.
+func (c *clerk) say(status order.DeliveryStatus, proof string) error {
+	r := api.DeliveryReport{Status: string(status), Proof: proof}
+	if status == order.DeliveryFailed || status == order.DeliveryRevoked {
+		r.Reason = "sold out"
+	}
+	return c.step("the merchant says "+r.Status+" "+proof, meaning[status], func() error {
 		_, err := c.clerk().ReportDelivery(c.ctx, c.order.ID, r)
 		return err
-	}
-	if promised == order.EventAccepted {
-		return c.insist("the merchant says "+r.Status, call)
-	}
-	return c.step("the merchant says "+r.Status, promised, call)
+	})
 }
 
-// answer is the reception's part in a try of a notice, which is the same on
-// every try.
-func (h *history) answer(rw http.ResponseWriter, r *http.Request, body string) {
+// check looks whether a notice says what it should. It is the same on every
+// try.
+func (h *history) check(n notice, id, body string) {
 	h.mu.Lock()
-	before := h.notice
-	h.notice = body
+	before, again := h.notices[id]
+	h.notices[id] = body
 	h.mu.Unlock()
-	if before != "" && before != body {
-		h.blame("the notice was %s and is %s", before, body)
+	o := n.Data.Order
+	switch {
+	case again && before != body:
+		h.blame("notice %s was %s and is %s", id, before, body)
+	case o.Amount != h.amount(), n.Type == merchant.OrderPaid && o.Status != order.Paid,
+		n.Type == merchant.RevokeRequested && o.Status != order.Returning:
+		h.blame("the merchant is told: %s", body)
 	}
+}
+
+// answer is the reception's part in a try of a notice.
+func (h *history) answer(rw http.ResponseWriter, r *http.Request, about string) {
 	a, heard := h.tell.next()
-	h.note("the merchant's endpoint %s", a.name)
+	h.note("%s: the merchant's endpoint %s", about, a.name)
 	if heard {
-		h.know()
+		h.hear(about)
 	}
 	a.do(rw, r)
+}
+
+func (h *history) hear(about string) {
+	switch about {
+	case merchant.OrderPaid:
+		h.know()
+	case merchant.RevokeRequested:
+		h.stop()
+	case merchant.DeliveryOverdue:
+		h.remember()
+	}
 }
 
 func (h *history) amount() (sum int64) {

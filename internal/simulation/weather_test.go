@@ -18,6 +18,7 @@ type weather struct {
 	mu     sync.Mutex // guards dice
 	dice   dice
 	breaks float64 // the chance that a call to the store loses its connection
+	always simulator.Faults
 }
 
 // storm is one thing that happens at a time.
@@ -39,7 +40,8 @@ var storms = []way[func(*world, dice)]{
 
 // forecast says what will happen. In one world of five nothing does.
 func (w *world) forecast(d dice) *weather {
-	f := &weather{dice: d.of("luck")}
+	f := &weather{dice: d.of("luck"), always: simulator.Faults{CloseUnseen: d.chance(0.4)}}
+	require.NoError(w, w.channel.SetFaults(f.always))
 	if d.chance(0.2) {
 		return f
 	}
@@ -126,13 +128,15 @@ func (w *world) redisAway(d dice) {
 // on.
 func (w *world) channelTrouble(d dice) {
 	kinds := []simulator.GatewayFaultKind{
-		simulator.GatewayError, simulator.GatewayThrottle, simulator.GatewayLost, simulator.GatewayReset, simulator.GatewayHang,
+		simulator.GatewayError, simulator.GatewayThrottle, simulator.GatewayBalanceShort, simulator.GatewayLost, simulator.GatewayReset, simulator.GatewayHang,
 	}
 	methods := []string{"", "", sandbox.MethodQuery, sandbox.MethodClose, sandbox.MethodRefund, sandbox.MethodQueryRefund}
 	trouble := simulator.GatewayFault{Kind: kinds[d.IntN(len(kinds))], Method: methods[d.IntN(len(methods))]}
-	require.NoError(w, w.channel.SetFaults(simulator.Faults{Gateway: trouble}))
+	in := w.weather.always
+	in.Gateway = trouble
+	require.NoError(w, w.channel.SetFaults(in))
 	pause(d.between(2*time.Second, 8*time.Minute))
-	require.NoError(w, w.channel.SetFaults(simulator.Faults{}))
+	require.NoError(w, w.channel.SetFaults(w.weather.always))
 }
 
 // cutOff ends every connection of the processes to the database, whatever is

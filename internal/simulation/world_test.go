@@ -29,9 +29,9 @@ const (
 
 // The times of a world.
 const (
-	arrivals = 20 * time.Minute          // within it all histories begin
+	arrivals = 10 * time.Minute          // within it all histories begin
 	bustle   = arrivals + 40*time.Minute // after it little happens
-	longest  = 72 * time.Hour            // what is not at rest by then is judged as it stands
+	longest  = 16 * time.Hour            // what is not at rest by then is judged as it stands
 	look     = 10 * time.Minute          // between two looks whether all is quiet
 )
 
@@ -57,6 +57,7 @@ type world struct {
 	memory  *memory
 	books   *db.DB // the judge's own way to the database, which never breaks
 	channel *simulator.Simulator
+	duty    *duty
 	shops   []*shop
 	people  []*history
 	weather *weather
@@ -64,7 +65,8 @@ type world struct {
 	births atomic.Int64
 	turns  atomic.Int64
 	graves sync.WaitGroup
-	busy   atomic.Int64 // people who have something to do
+	rounds sync.WaitGroup // the operator's
+	busy   atomic.Int64   // people who have something to do
 	over   chan struct{}
 	tries  atomic.Int64 // of tasks
 
@@ -79,14 +81,14 @@ func live(t *testing.T, p plan) (faults []fault) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
 			TB: t, plan: p, ctx: context.Background(), began: time.Now(), url: url,
-			terms: tasks.Terms{FirstQuery: 5 * time.Second, CompleteAfter: 90 * time.Minute, PollAfterClose: time.Hour},
-			net:   newInternet(), memory: newMemory(), over: make(chan struct{}),
+			terms: tasks.Terms{FirstQuery: 5 * time.Second, CompleteAfter: 90 * time.Minute, PollAfterClose: time.Hour, ReturnMismatch: 30 * time.Minute},
+			net:   newInternet(), memory: newMemory(), duty: newDuty(), over: make(chan struct{}),
 		}
 		w.open()
 		w.happen()
 		w.close()
 		faults = w.judge()
-		t.Logf("%d histories in %s of the world's time, %d tries of tasks by %d processes; the weather: %s", p.size, w.since(), w.tries.Load(), w.births.Load(), w.weather)
+		t.Log(w.chronicle())
 		require.NoError(t, w.books.Close())
 	})
 	return faults
@@ -97,7 +99,7 @@ func (w *world) open() {
 	var err error
 	w.books, err = db.Open(w.ctx, named(w.url, "judge"), 2)
 	require.NoError(w, err)
-	w.channel, err = simulator.New(simulator.Options{Secret: channelSecret, BaseURL: "https://" + channelHost, HTTP: w.net.client(10 * time.Second)})
+	w.channel, err = simulator.New(simulator.Options{Secret: channelSecret, BaseURL: "https://" + channelHost, HTTP: w.net.client(10 * time.Second), Keep: 10 * longest})
 	require.NoError(w, err)
 	w.channel.Start()
 	w.net.host(channelHost, w.channel)
@@ -118,6 +120,7 @@ func (w *world) happen() {
 		}
 	}
 	w.act(w.storm)
+	w.rounds.Go(w.operate)
 	for range 6 {
 		pause(bustle / 6)
 	}
@@ -176,6 +179,7 @@ func (w *world) owed() (list []string) {
 // close ends everything but the judge's connection.
 func (w *world) close() {
 	close(w.over)
+	w.rounds.Wait()
 	for _, p := range w.living() {
 		p.stop()
 	}
@@ -230,9 +234,25 @@ func (w *world) changeGuard(at pace) {
 	}
 }
 
+// chronicle is the world in a few lines.
+func (w *world) chronicle() string {
+	rows, err := w.books.QueryContext(w.ctx, "SELECT count(*), status, hold FROM orders GROUP BY 2, 3 ORDER BY 1 DESC")
+	require.NoError(w, err)
+	defer rows.Close()
+	var ends []string
+	for rows.Next() {
+		var n, status, hold string
+		require.NoError(w, rows.Scan(&n, &status, &hold))
+		ends = append(ends, strings.TrimSpace(n+" "+status+" "+hold))
+	}
+	require.NoError(w, rows.Err())
+	return fmt.Sprintf("%d histories in %s of the world's time, %d tries of tasks by %d processes\nweather: %s\nends: %s",
+		w.size, w.since(), w.tries.Load(), w.births.Load(), w.weather, strings.Join(ends, ", "))
+}
+
 func (w *world) tried(tasks.Kind, string, time.Duration, time.Duration) { w.tries.Add(1) }
 
 // since is a moment as a story tells it.
 func (w *world) since() string {
-	return strings.TrimSuffix(time.Since(w.began).Truncate(100*time.Millisecond).String(), "0s")
+	return time.Since(w.began).Truncate(100 * time.Millisecond).String()
 }
