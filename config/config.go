@@ -87,6 +87,7 @@ type Terms struct {
 	FirstQuery     time.Duration // how long a callback may take before the channel is asked
 	CompleteAfter  time.Duration // how long after its delivery an order is complete
 	PollAfterClose time.Duration // how long after an attempt's expiry the channel is still asked
+	ReturnMismatch time.Duration // how long an operator may take to accept a payment of the wrong sum
 }
 
 // Sandbox is the payment channel without money.

@@ -26,7 +26,7 @@ func TestEverySettingHasADefault(t *testing.T) {
 			Concurrency: 32, NoticesConcurrency: 64,
 			CheckInterval: 10 * time.Millisecond, DelayedInterval: 200 * time.Millisecond, ShutdownTimeout: 20 * time.Second,
 		},
-		Terms: config.Terms{FirstQuery: 5 * time.Second, CompleteAfter: 168 * time.Hour, PollAfterClose: 24 * time.Hour},
+		Terms: config.Terms{FirstQuery: 5 * time.Second, CompleteAfter: 168 * time.Hour, PollAfterClose: 24 * time.Hour, ReturnMismatch: 30 * time.Minute},
 		Alert: config.Alert{SMS: config.SMS{Template: `{"to":{{json .To}},"text":{{json .Text}}}`, ContentType: "application/json"}},
 		Log:   config.Log{Level: "info", Format: "json"},
 	}

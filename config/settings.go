@@ -92,6 +92,10 @@ func settings() []setting {
 			name: "terms.poll_after_close", def: "24h", doc: "how long after a payment's expiry the channel is still asked about it",
 			read: into(func(c *Config) *time.Duration { return &c.Terms.PollAfterClose }, lasting(time.Second, 30*24*time.Hour)),
 		},
+		{
+			name: "terms.return_mismatch", def: "30m", doc: "how long an operator may take to accept a payment of the wrong sum before it goes back",
+			read: into(func(c *Config) *time.Duration { return &c.Terms.ReturnMismatch }, lasting(time.Second, 30*24*time.Hour)),
+		},
 
 		{
 			name: "sandbox.enabled", def: "false", doc: "offer the sandbox channel, which moves no money",

@@ -128,7 +128,7 @@ func TestARowThatDiesAgainIsAnotherAlert(t *testing.T) {
 	for n := 1; n <= 3; n++ {
 		b.settle(b.row(row.Key), tasks.Never(errTest))
 		require.Len(t, b.alerts(), n)
-		require.NoError(t, b.Requeue(b.ctx, row.Key, b.now()))
+		require.NoError(t, b.Requeue(b.ctx, row.Key, "operator:alice", "mended", b.now()))
 	}
 }
 
@@ -161,7 +161,7 @@ func TestAnAlertIsARowLikeAnyOther(t *testing.T) {
 		require.False(t, b.owes(a.Key))
 		k, err := tasks.SubjectOf(a.Subject.String()) // as an operator types it
 		require.NoError(t, err)
-		require.NoError(t, b.Requeue(b.ctx, tasks.Key{Kind: tasks.AlertSend, Subject: k}, b.now()))
+		require.NoError(t, b.Requeue(b.ctx, tasks.Key{Kind: tasks.AlertSend, Subject: k}, "operator:alice", "mended", b.now()))
 		due, err := b.Promote(b.ctx, b.now(), time.Second, 10)
 		require.NoError(t, err)
 		require.Contains(t, keysOf(due), a.Key)

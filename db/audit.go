@@ -11,8 +11,8 @@ import (
 
 // Finding is one thing in the database that cannot be right.
 type Finding struct {
-	Check string // which rule it breaks
-	What  string // the row, in words
+	Check string `json:"check"` // which rule it breaks
+	What  string `json:"what"`  // the row, in words
 }
 
 func (f Finding) String() string { return f.Check + ": " + f.What }
@@ -25,27 +25,17 @@ var audit = []struct{ check, sql string }{
 			SELECT o.merchant_id, m.sku, sum(CASE m.kind WHEN 'hold' THEN m.quantity WHEN 'restock' THEN 0 ELSE -m.quantity END) AS held
 			FROM stock_moves m JOIN orders o ON o.id = m.order_id GROUP BY 1, 2
 		) m USING (merchant_id, sku) WHERE s.held <> coalesce(m.held, 0)`},
+	{"what is on hand was set, less what was consumed, and restocked", `
+		SELECT format('%s/%s has %s on hand; %s was set, %s consumed, %s restocked', merchant_id, sku, coalesce(s.on_hand, 0), coalesce(t.delta, 0), coalesce(m.consumed, 0), coalesce(m.restocked, 0))
+		FROM stock s FULL JOIN (SELECT merchant_id, sku, sum(delta) AS delta FROM stock_sets GROUP BY 1, 2) t USING (merchant_id, sku) FULL JOIN (
+			SELECT o.merchant_id, m.sku, sum(m.quantity) FILTER (WHERE m.kind = 'consume') AS consumed, sum(m.quantity) FILTER (WHERE m.kind = 'restock') AS restocked
+			FROM stock_moves m JOIN orders o ON o.id = m.order_id WHERE m.kind IN ('consume', 'restock') GROUP BY 1, 2
+		) m USING (merchant_id, sku) WHERE coalesce(s.on_hand, 0) <> coalesce(t.delta, 0) - coalesce(m.consumed, 0) + coalesce(m.restocked, 0)`},
 	{"an order's stock is held, released or consumed as its status says", `
 		SELECT format('order %s is %s, its %s of %s', o.id, o.status, array_agg(m.kind ORDER BY m.kind), m.sku)
 		FROM orders o JOIN stock_moves m ON m.order_id = o.id GROUP BY o.id, o.status, m.sku
 		HAVING (o.status IN ('pending_pay', 'closing')) <> (array_agg(m.kind ORDER BY m.kind) = '{hold}')
 			OR (o.status = 'closed') <> (array_agg(m.kind ORDER BY m.kind) = '{hold,release}')`},
-	{"the channels' money is the ledger's", `
-		SELECT format('%s: attempts say %s, the ledger %s', coalesce(a.account, l.account), coalesce(a.amount, 0), coalesce(l.amount, 0)) FROM (
-			SELECT 'channel_receivable:' || a.channel AS account, sum(a.paid_amount)
-				- coalesce(sum((SELECT sum(r.amount) FROM refunds r WHERE r.attempt_id = a.id AND r.status = 'success' AND r.voucher = '')), 0) AS amount
-			FROM attempts a WHERE a.status = 'success' GROUP BY 1
-		) a FULL JOIN (
-			SELECT account, sum(amount) AS amount FROM (
-				SELECT debit AS account, amount FROM ledger_postings UNION ALL SELECT credit, -amount FROM ledger_postings
-			) p WHERE account LIKE 'channel_receivable:%' GROUP BY 1
-		) l ON a.account = l.account WHERE coalesce(a.amount, 0) <> coalesce(l.amount, 0)`},
-	{"a paid order is captured once, with what was paid", `
-		SELECT format('order %s has captures %s, its payment brought %s', o.id, array_agg(p.amount), a.paid_amount) FROM orders o
-		LEFT JOIN ledger_postings p ON p.order_id = o.id AND p.debit LIKE 'channel_receivable:%' AND p.credit LIKE 'merchant_pending:%'
-		LEFT JOIN attempts a ON substring(a.id::text FOR 34) = substring(o.id::text FOR 34) AND a.disposition = 'applied'
-		GROUP BY o.id, a.paid_amount
-		HAVING CASE WHEN o.paid_at IS NULL THEN count(p.amount) <> 0 ELSE count(p.amount) <> 1 OR min(p.amount) IS DISTINCT FROM a.paid_amount END`},
 	{"no more goes back than came", `
 		SELECT format('of the %s of attempt %s %s goes back', a.paid_amount, a.id, sum(r.amount)) FROM refunds r JOIN attempts a ON a.id = r.attempt_id
 		WHERE r.status NOT IN ('closed', 'canceled') GROUP BY a.id HAVING sum(r.amount) > a.paid_amount`},
@@ -95,18 +85,14 @@ var audit = []struct{ check, sql string }{
 			OR (b.kind = 'delivery:deadline' AND o.status NOT IN ('paid', 'delivering')) OR (b.kind = 'delivery:revoke' AND o.status <> 'returning')`},
 }
 
-// Audit checks, in one snapshot of the database, that stock adds up, that money
-// is where the attempts say, that every timeline is whole and that all that
+// Audit checks, in one snapshot of the database, that stock adds up, that the
+// ledger does (CheckLedger), that every timeline is whole and that all that
 // must still happen is owed. It returns what does not hold; a sound database
 // has no findings. It reads every order: on a large database it takes a while.
 func (d *DB) Audit(ctx context.Context) (list []Finding, err error) {
-	err = pgx.BeginTxFunc(ctx, d.reading, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+	err = d.snapshot(ctx, func(tx pgx.Tx) error {
 		for _, a := range audit {
-			rows, err := tx.Query(ctx, a.sql+" LIMIT 20")
-			if err != nil {
-				return fmt.Errorf("audit %q: %w", a.check, err)
-			}
-			found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			found, err := breaches(ctx, tx, a.sql)
 			if err != nil {
 				return fmt.Errorf("audit %q: %w", a.check, err)
 			}
@@ -115,10 +101,23 @@ func (d *DB) Audit(ctx context.Context) (list []Finding, err error) {
 			}
 		}
 		skipped, err := skippedStates(ctx, tx)
-		list = append(list, skipped...)
-		return err
+		if err != nil {
+			return err
+		}
+		books, err := checkLedger(ctx, tx, nil)
+		list = append(append(list, skipped...), books.Findings...)
+		return wrap(err, "audit the ledger")
 	})
 	return list, err
+}
+
+// breaches are the first few rows of a rule's query.
+func breaches(ctx context.Context, tx pgx.Tx, sql string) ([]string, error) {
+	rows, err := tx.Query(ctx, fmt.Sprintf("%s LIMIT %d", sql, findingsMost))
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
 // skippedStates finds timelines that take a step which the state machine has

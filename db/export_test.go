@@ -21,3 +21,6 @@ func WrittenAs(came ...string) (written []string) {
 	}
 	return written
 }
+
+// CheckPage is how many orders a check of the ledger reads at a time.
+const CheckPage = checkPage

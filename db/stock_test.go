@@ -42,11 +42,11 @@ func TestSetStock(t *testing.T) {
 			t.Parallel()
 			ctx, sku := t.Context(), "tea/"+c.name
 			if c.before >= 0 {
-				_, err := d.SetStock(ctx, "m_demo", sku, c.before)
+				_, err := d.SetStock(ctx, "m_demo", sku, c.before, "operator:before")
 				require.NoError(t, err)
 				hold(t, d, sku, c.held)
 			}
-			got, err := d.SetStock(ctx, "m_demo", sku, c.set)
+			got, err := d.SetStock(ctx, "m_demo", sku, c.set, "operator:test")
 			want := order.Stock{MerchantID: "m_demo", SKU: sku, OnHand: c.set, Held: c.held}
 			if c.refused != "" {
 				var refusal *order.Refusal
@@ -70,7 +70,7 @@ func TestStockThatIsNotThere(t *testing.T) {
 	shop(t, d, "m_demo")
 	_, err := d.Stock(ctx, "m_demo", "tea")
 	require.ErrorIs(t, err, order.ErrNotFound)
-	_, err = d.SetStock(ctx, "m_none", "tea", 1)
+	_, err = d.SetStock(ctx, "m_none", "tea", 1, "operator:test")
 	require.ErrorIs(t, err, order.ErrNotFound)
 }
 
@@ -80,7 +80,7 @@ func TestSetStockWaitsForItsTurn(t *testing.T) {
 	t.Parallel()
 	d, ctx := dbtest.New(t), t.Context()
 	shop(t, d, "m_demo")
-	_, err := d.SetStock(ctx, "m_demo", "tea", 5)
+	_, err := d.SetStock(ctx, "m_demo", "tea", 5, "operator:test")
 	require.NoError(t, err)
 
 	tx, err := d.BeginTx(ctx, nil)
@@ -91,7 +91,7 @@ func TestSetStockWaitsForItsTurn(t *testing.T) {
 
 	answer := make(chan error, 1)
 	go func() {
-		_, err := d.SetStock(context.WithoutCancel(ctx), "m_demo", "tea", 3)
+		_, err := d.SetStock(context.WithoutCancel(ctx), "m_demo", "tea", 3, "operator:test")
 		answer <- err
 	}()
 	require.Eventually(t, func() bool {

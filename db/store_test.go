@@ -146,10 +146,10 @@ func TestAnOrderComesBackAsItWasMade(t *testing.T) {
 
 func TestTwentyBuyersForOnePiece(t *testing.T) {
 	b := newBench(t)
-	_, err := b.SetStock(b.ctx, "m_1", "LAST", 1)
+	_, err := b.SetStock(b.ctx, "m_1", "LAST", 1, "operator:test")
 	if errors.Is(err, order.ErrNotFound) { // the merchant must be there first
 		seedMerchant(t, b)
-		_, err = b.SetStock(b.ctx, "m_1", "LAST", 1)
+		_, err = b.SetStock(b.ctx, "m_1", "LAST", 1, "operator:test")
 	}
 	require.NoError(t, err)
 	errs := make([]error, 20)
@@ -197,7 +197,7 @@ func TestStockIsHeldConsumedOrReleased(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			b := newBench(t)
 			seedMerchant(t, b)
-			_, err := b.SetStock(b.ctx, "m_1", "TEA", 10)
+			_, err := b.SetStock(b.ctx, "m_1", "TEA", 10, "operator:test")
 			require.NoError(t, err)
 			o, a := b.created("TEA", 3)
 			require.NoError(t, b.Update(b.ctx, o.ID, nil, func(o *order.Order) error { return c.end(o, o.Attempt(a.ID), b.now()) }))

@@ -40,6 +40,16 @@ func Pending(merchant string) Account { return Account("merchant_pending:" + mer
 // Available is what a merchant can be paid out.
 func Available(merchant string) Account { return Account("merchant_available:" + merchant) }
 
+// Code is a currency as the ledger keeps it. What a channel wrote that is no code
+// at all becomes XXX, ISO 4217's "no currency": the money came, and must be
+// somewhere; the event and the attempt have it as it was written.
+func Code(currency string) string {
+	if len(currency) == 3 && strings.Trim(currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" {
+		return currency
+	}
+	return "XXX"
+}
+
 // Posting moves Amount, in minor units of Currency and always positive, from
 // the account that is credited to the one that is debited.
 type Posting struct {
@@ -55,12 +65,15 @@ type Posting struct {
 //
 // The platform's commission is taken when the order is complete: until then a
 // refund is exact.
+//
+// They depend on the event and on what never changes after it, so that they are
+// the same whenever they are asked for: Check asks again, years later.
 func Postings(o *order.Order, e order.Event) []Posting {
 	post := func(debit, credit Account, amount int64, currency string) []Posting {
 		if amount == 0 {
 			return nil
 		}
-		return []Posting{{debit, credit, amount, currency}}
+		return []Posting{{debit, credit, amount, Code(currency)}}
 	}
 	d := e.Detail
 	switch e.Type {

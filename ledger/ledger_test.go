@@ -40,6 +40,8 @@ func TestPostingsOfEachEvent(t *testing.T) {
 		{"late", o, order.EventLatePayment, came, []ledger.Posting{{receivable, "refund_payable", 1250, "CNY"}}},
 		{"twice", o, order.EventDuplicatePayment, came, []ledger.Posting{{receivable, "refund_payable", 1250, "CNY"}}},
 		{"the wrong sum, as it came", o, order.EventMismatch, order.Detail{Channel: "sandbox", Amount: 7, Currency: "USD"}, []ledger.Posting{{receivable, "suspense_long", 7, "USD"}}},
+		{"money of no currency", o, order.EventMismatch, order.Detail{Channel: "sandbox", Amount: 7, Currency: "CNY?"}, []ledger.Posting{{receivable, "suspense_long", 7, "XXX"}}},
+		{"money of a currency in small letters", o, order.EventMismatch, order.Detail{Channel: "sandbox", Amount: 7, Currency: "cny"}, []ledger.Posting{{receivable, "suspense_long", 7, "XXX"}}},
 		{"the wrong sum, nothing", o, order.EventMismatch, order.Detail{Channel: "sandbox", Currency: "CNY"}, nil},
 		{"the wrong sum is accepted", o, order.EventMismatchAccepted, came, []ledger.Posting{{"suspense_long", receivable, 1250, "CNY"}}},
 		{"a refund of the order's money", o, order.EventRefundCreated, back(order.Applied), []ledger.Posting{{pending, "refund_payable", 1250, "CNY"}}},
@@ -84,25 +86,29 @@ func TestARefundOfACompletedOrder(t *testing.T) {
 
 func TestAccounts(t *testing.T) {
 	t.Parallel()
-	for account, kind := range map[ledger.Account]string{
-		ledger.Receivable("a:b"): "channel_receivable", ledger.Pending("m"): "merchant_pending", ledger.Available("m"): "merchant_available",
-		ledger.RefundPayable: "refund_payable", ledger.Bank: "bank", ledger.SuspenseLong: "suspense_long", ledger.PlatformFee: "platform_fee",
+	for account, want := range map[ledger.Account]struct {
+		kind  string
+		class ledger.Class
+	}{
+		ledger.Receivable("a:b"): {"channel_receivable", ledger.Asset},
+		ledger.Pending("m"):      {"merchant_pending", ledger.Liability},
+		ledger.Available("m"):    {"merchant_available", ledger.Liability},
+		ledger.RefundPayable:     {"refund_payable", ledger.Liability},
+		ledger.SuspenseLong:      {"suspense_long", ledger.Liability},
+		ledger.PlatformFee:       {"platform_fee", ledger.Income},
+		"channel_fee":            {"channel_fee", ledger.Expense},
+		"petty_cash":             {"petty_cash", ""},
 	} {
-		require.Equal(t, kind, account.Kind())
+		require.Equal(t, want.kind, account.Kind())
+		require.Equal(t, want.class, account.Class(), account)
 	}
-}
-
-// purse is an account in one currency; debits count up, credits down.
-type purse struct {
-	account  ledger.Account
-	currency string
 }
 
 // After any life, each account says what the order's parts say.
 func TestTheBooksTellTheOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		books := map[purse]int64{}
+		books := ledger.Balances{}
 		var completed int64
 		ordertest.Live(t, func(s ordertest.Step) {
 			if !s.Moved() {
@@ -116,8 +122,7 @@ func TestTheBooksTellTheOrder(t *testing.T) {
 					if p.Amount <= 0 || p.Debit == p.Credit || p.Currency == "" {
 						t.Fatalf("%s: %+v", e.Type, p)
 					}
-					books[purse{p.Debit, p.Currency}] += p.Amount
-					books[purse{p.Credit, p.Currency}] -= p.Amount
+					books.Post(p)
 				}
 			}
 			compare(t, s, books, told(s.After, completed))
@@ -127,16 +132,16 @@ func TestTheBooksTellTheOrder(t *testing.T) {
 
 // told is what the books should be, from the parts alone, and from what there
 // was to settle when the order was completed.
-func told(o *order.Order, completed int64) map[purse]int64 {
-	want := map[purse]int64{}
+func told(o *order.Order, completed int64) ledger.Balances {
+	want := ledger.Balances{}
 	var given int64 // of the order's own money
 	for _, a := range o.Attempts {
 		if a.Status != order.AttemptSuccess {
 			continue
 		}
-		want[purse{ledger.Receivable(a.Channel), a.PaidCurrency}] += a.PaidAmount
+		want[ledger.Purse{Account: ledger.Receivable(a.Channel), Currency: a.PaidCurrency}] += a.PaidAmount
 		if a.Disposition == order.Mismatch {
-			want[purse{ledger.SuspenseLong, a.PaidCurrency}] -= a.PaidAmount
+			want[ledger.Purse{Account: ledger.SuspenseLong, Currency: a.PaidCurrency}] -= a.PaidAmount
 		}
 	}
 	for _, r := range o.Refunds {
@@ -149,18 +154,18 @@ func told(o *order.Order, completed int64) map[purse]int64 {
 			if r.Voucher != "" {
 				from = ledger.Bank
 			}
-			want[purse{from, a.PaidCurrency}] -= r.Amount
+			want[ledger.Purse{Account: from, Currency: a.PaidCurrency}] -= r.Amount
 		default:
-			want[purse{ledger.RefundPayable, a.PaidCurrency}] -= r.Amount
+			want[ledger.Purse{Account: ledger.RefundPayable, Currency: a.PaidCurrency}] -= r.Amount
 		}
 		switch a.Disposition {
 		case order.Applied:
 			given += r.Amount
 		case order.Mismatch:
-			want[purse{ledger.SuspenseLong, a.PaidCurrency}] += r.Amount
+			want[ledger.Purse{Account: ledger.SuspenseLong, Currency: a.PaidCurrency}] += r.Amount
 		}
 	}
-	mine := func(a ledger.Account) purse { return purse{a, o.Currency} }
+	mine := func(a ledger.Account) ledger.Purse { return ledger.Purse{Account: a, Currency: o.Currency} }
 	if o.CompletedAt.IsZero() {
 		want[mine(ledger.Pending(o.MerchantID))] -= o.Received() - given
 		return want
@@ -171,17 +176,17 @@ func told(o *order.Order, completed int64) map[purse]int64 {
 	return want
 }
 
-func compare(t *rapid.T, s ordertest.Step, books, want map[purse]int64) {
+func compare(t *rapid.T, s ordertest.Step, books, want ledger.Balances) {
 	sum := map[string]int64{}
 	for p, have := range books {
-		sum[p.currency] += have
+		sum[p.Currency] += have
 		if have != want[p] {
-			t.Fatalf("after %s, %s %s stands at %d, want %d", s.Name, p.account, p.currency, have, want[p])
+			t.Fatalf("after %s, %s %s stands at %d, want %d", s.Name, p.Account, p.Currency, have, want[p])
 		}
 	}
 	for p, w := range want {
 		if books[p] != w {
-			t.Fatalf("after %s, %s %s stands at %d, want %d", s.Name, p.account, p.currency, books[p], w)
+			t.Fatalf("after %s, %s %s stands at %d, want %d", s.Name, p.Account, p.Currency, books[p], w)
 		}
 	}
 	for currency, n := range sum {

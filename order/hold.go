@@ -18,10 +18,8 @@ func (o *Order) hold() string {
 	if o.Delivery.conflict() {
 		return HoldConflict
 	}
-	for _, a := range o.Attempts {
-		if o.unplaced(a) {
-			return HoldMismatch
-		}
+	if o.Unplaced() != nil {
+		return HoldMismatch
 	}
 	for _, r := range o.Refunds {
 		if r.Status == RefundAbnormal {
@@ -29,6 +27,17 @@ func (o *Order) hold() string {
 		}
 	}
 	return ""
+}
+
+// Unplaced is a payment of the wrong sum that waits for a decision; nil when
+// there is none.
+func (o *Order) Unplaced() *Attempt {
+	for _, a := range o.Attempts {
+		if o.unplaced(a) {
+			return a
+		}
+	}
+	return nil
 }
 
 // unplaced says that a's money is neither the order's nor on its way back.

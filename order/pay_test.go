@@ -83,7 +83,7 @@ func TestAttemptsHaveALimit(t *testing.T) {
 		require.NoError(t, err)
 	}
 	asks(t, o, func(o *order.Order) error { _, err := o.AskRefund(1, "scratched", app, noon); return err }, 'r', "the 17th")
-	for round := 0; round < 3; round++ {
+	for range 3 {
 		for _, r := range o.Clone().Refunds {
 			if r.Status == order.RefundCreated {
 				require.NoError(t, o.SubmitRefund(r.ID, noon))

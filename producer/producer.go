@@ -51,7 +51,7 @@ type Admin interface {
 	Merchant(ctx context.Context, id string) (merchant.Merchant, error)
 	PutMerchant(ctx context.Context, m merchant.Merchant) (merchant.Merchant, error)
 
-	SetStock(ctx context.Context, merchantID, sku string, onHand int64) (order.Stock, error)
+	SetStock(ctx context.Context, merchantID, sku string, onHand int64, by order.Actor) (order.Stock, error)
 	Stock(ctx context.Context, merchantID, sku string) (order.Stock, error)
 
 	CreateEndpoint(ctx context.Context, e merchant.Endpoint) error

@@ -23,6 +23,7 @@ type memory struct {
 	events    map[order.ID][]order.Event
 	kept      map[[2]string]keptAnswer
 	stock     map[[2]string]*order.Stock
+	counted   []order.Actor // who set stock, in turn
 	merchants map[string]merchant.Merchant
 	endpoints []merchant.Endpoint
 	tasks     []tasks.Row
@@ -186,7 +187,7 @@ func (m *memory) PutMerchant(_ context.Context, mm merchant.Merchant) (merchant.
 	return mm, nil
 }
 
-func (m *memory) SetStock(_ context.Context, merchantID, sku string, onHand int64) (order.Stock, error) {
+func (m *memory) SetStock(_ context.Context, merchantID, sku string, onHand int64, by order.Actor) (order.Stock, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.stock[[2]string{merchantID, sku}]
@@ -201,6 +202,7 @@ func (m *memory) SetStock(_ context.Context, merchantID, sku string, onHand int6
 		return order.Stock{}, &order.Refusal{Step: "set the stock of " + sku, Why: fmt.Sprintf("unpaid orders hold %d of it", s.Held)}
 	}
 	s.OnHand = onHand
+	m.counted = append(m.counted, by)
 	return *s, nil
 }
 

@@ -16,10 +16,10 @@ func alert(o *order.Order, e order.Event) (m Message, rings bool) {
 	var text string
 	switch e.Type {
 	case order.EventMismatch:
-		name, text = AlertMismatch, fmt.Sprintf("Payment %s of order %s through %s: %s. Within half an hour run: orderflow order accept-payment %s, or orderflow order return-payment %s; then it goes back by itself",
+		name, text = AlertMismatch, fmt.Sprintf("Payment %s of order %s through %s: %s. Within half an hour run: orderflow order accept-payment %s --why WHY, or orderflow order return-payment %s --why WHY; then it goes back by itself",
 			d.Attempt.Compact(), o.ID, d.Channel, d.Reason, d.Attempt.Compact(), d.Attempt.Compact())
 	case order.EventRefundAbnormal:
-		name, text = AlertRefundAbnormal, fmt.Sprintf("%s cannot give back %s of order %s: %s. Find another way, then run: orderflow refund retry %s, or orderflow refund paid-out %s",
+		name, text = AlertRefundAbnormal, fmt.Sprintf("%s cannot give back %s of order %s: %s. Find another way, then run: orderflow refund retry %s --why WHY, or orderflow refund paid-out %s --voucher NO --why WHY",
 			d.Channel, money, o.ID, plain(d.Reason, causeMost), d.Refund.Compact(), d.Refund.Compact())
 	case order.EventDeliveryFailed:
 		name, text = AlertDeliveryFailed, fmt.Sprintf("Merchant %s cannot deliver order %s of %s: %s. The buyer gets the money back. See: orderflow order show %s",
@@ -28,10 +28,10 @@ func alert(o *order.Order, e order.Event) (m Message, rings bool) {
 		if d.Level != order.OverdueAlerted {
 			return Message{}, false
 		}
-		name, text = AlertDeliveryOverdue, fmt.Sprintf("Merchant %s has not delivered order %s of %s, due %s. At %s it is called off. Reach the merchant, or run: orderflow order cancel %s",
+		name, text = AlertDeliveryOverdue, fmt.Sprintf("Merchant %s has not delivered order %s of %s, due %s. At %s it is called off. Reach the merchant, or run: orderflow order cancel %s --why WHY",
 			o.MerchantID, o.ID, order.Money(o.Received(), o.Currency), o.Delivery.DeliverBy.UTC().Format(time.RFC3339), o.OverdueAt(order.OverdueCalledOff).UTC().Format(time.RFC3339), o.ID)
 	case order.EventConflict:
-		name, text = AlertDeliveryConflict, fmt.Sprintf("Merchant %s says that order %s is delivered (%s), and its %s are on their way back. Find out, then run: orderflow order resolve %s --as delivered|refunded",
+		name, text = AlertDeliveryConflict, fmt.Sprintf("Merchant %s says that order %s is delivered (%s), and its %s are on their way back. Find out, then run: orderflow order resolve %s --as delivered|refunded --why WHY",
 			o.MerchantID, o.ID, plain(d.Proof, causeMost), order.Money(o.Received(), o.Currency), o.ID)
 	default:
 		return Message{}, false

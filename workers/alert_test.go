@@ -131,7 +131,7 @@ func TestAnAlertThatNobodyTakesIsDeadAfterADay(t *testing.T) {
 	require.Empty(t, list, "it makes no other")
 
 	b.pager.fail = nil
-	require.NoError(t, b.Requeue(b.ctx, k, b.clock.now()))
+	require.NoError(t, b.Requeue(b.ctx, k, "operator:alice", "mended", b.clock.now()))
 	require.Equal(t, []string{"alert:send done"}, b.ran(k))
 	b.gone(k)
 }

@@ -107,7 +107,7 @@ func TestARetriedRefundIsAskedAboutFirst(t *testing.T) {
 		"it is done":           {payment.RefundDone, false, "done", order.RefundSuccess, false, false},
 		"it is on its way":     {payment.RefundPending, false, "done", order.RefundProcessing, false, true},
 		"it is abnormal":       {payment.RefundAbnormal, false, "done", order.RefundAbnormal, false, false},
-		"it was closed":        {payment.RefundFailed, false, "done", order.RefundAbnormal, false, false},
+		"it was closed":        {payment.RefundFailed, false, "done", order.RefundClosed, false, false},
 		"it never arrived":     {payment.RefundNotFound, false, "done", order.RefundSuccess, true, false},
 		"nobody knows":         {trouble(payment.Unknown), false, "later", order.RefundProcessing, false, false},
 		"not now":              {trouble(payment.Retryable), false, "later", order.RefundProcessing, false, false},

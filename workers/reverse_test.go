@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/orderflow/orderflow/order"
+	"github.com/orderflow/orderflow/payment"
 	"github.com/orderflow/orderflow/tasks"
 )
 
@@ -121,4 +122,21 @@ func TestARefundWaitsForAConflict(t *testing.T) {
 	b.gone(submitOf(r))
 	require.Equal(t, order.Delivered, b.order(o.ID).Status)
 	b.row(tasks.About(tasks.OrderComplete, o.ID))
+}
+
+// R3: a balance that is short is tried again by itself, and somebody must put
+// money there.
+func TestAShortBalanceIsHeardOf(t *testing.T) {
+	b := newBench(t)
+	o, a, r := b.refunding()
+	b.refunds(o, a, r, &payment.Error{Class: payment.Retryable, Op: "refund", Err: payment.ErrBalanceShort}, payment.RefundDone)
+	require.Equal(t, []string{"refund:submit later"}, b.ran(submitOf(r)))
+	row := b.row(tasks.BalanceShort(r, a, b.clock.now()).Key)
+	said, err := tasks.ReadAlert(row.Payload)
+	require.NoError(t, err)
+	require.Contains(t, said.Text, "Our balance at sandbox is short: 12.99 CNY")
+	b.follow(a, r, payment.RefundNotFound)
+	b.due(submitOf(r))
+	require.Equal(t, []string{"refund:submit done"}, b.ran(submitOf(r)))
+	require.Equal(t, order.Refunded, b.order(o.ID).Status)
 }

@@ -167,9 +167,11 @@ func (a *App) openStore() {
 	a.guard = access.NewGuard(a.db, access.Options{Log: a.log.Named("access"), FixedKeys: a.extras.FixedKeys})
 }
 
-func (a *App) terms() tasks.Terms {
-	t := a.cfg.Terms
-	return tasks.Terms{FirstQuery: t.FirstQuery, CompleteAfter: t.CompleteAfter, PollAfterClose: t.PollAfterClose}
+func (a *App) terms() tasks.Terms { return Terms(a.cfg.Terms) }
+
+// Terms are the settings' terms.
+func Terms(t config.Terms) tasks.Terms {
+	return tasks.Terms{FirstQuery: t.FirstQuery, CompleteAfter: t.CompleteAfter, PollAfterClose: t.PollAfterClose, ReturnMismatch: t.ReturnMismatch}
 }
 
 func (a *App) openHealth() {

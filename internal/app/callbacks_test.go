@@ -49,7 +49,7 @@ func TestCallbacksHaveOneEffect(t *testing.T) {
 			m.paid(o.Payment, tc.how)
 			m.until("the callbacks came", func() bool { return m.number("SELECT count(*) FROM inbox") == tc.kept })
 			m.notified(o.ID)
-			m.until("all are looked at", func() bool { return len(m.owed()) == 0 })
+			m.until("all are looked at", m.quiet)
 			require.Equal(t, []string{"order.created", "payment.opened", "order.paid"}, m.timeline(o.ID))
 			require.Equal(t, []string{"channel_receivable:sandbox < merchant_pending:m_demo 2598"}, m.ledger(o.ID))
 			require.Equal(t, before.OnHand-2, m.stock().OnHand)
@@ -69,7 +69,7 @@ func TestCallbacksOutOfOrder(t *testing.T) {
 	require.NoError(t, err)
 	m.awaits(o.ID, order.Refunded)
 	m.until("both callbacks came", func() bool { return m.number("SELECT count(*) FROM inbox") == 2 })
-	m.until("all are looked at", func() bool { return len(m.owed()) == 0 })
+	m.until("all are looked at", m.quiet)
 	require.Equal(t, []string{
 		"order.created", "payment.opened", "order.paid", "delivery.failed",
 		"refund.created", "refund.submitted", "refund.succeeded", "order.refunded",

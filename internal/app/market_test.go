@@ -299,6 +299,10 @@ func (m *market) owed(dueBy ...time.Time) (keys []string) {
 	return keys
 }
 
+// quiet says that nothing is to be done soon; deadlines of deliveries are days
+// away.
+func (m *market) quiet() bool { return len(m.owed(time.Now().Add(30*time.Minute))) == 0 }
+
 // number asks the database for one number.
 func (m *market) number(sql string, args ...any) (n int) {
 	m.Helper()

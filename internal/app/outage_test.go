@@ -56,7 +56,7 @@ func TestRedisEmptiedBeforeTheWorkBegins(t *testing.T) {
 	m.start(rest)
 	m.allNotifiedOnce(orders)
 	require.Less(t, time.Since(began), 5*time.Second, "it is put back at once, not when it is missed")
-	m.until("nothing is owed", func() bool { return len(m.owed()) == 0 })
+	m.until("nothing is owed", m.quiet)
 }
 
 // Redis is emptied again and again under a running Orderflow.

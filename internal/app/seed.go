@@ -25,6 +25,7 @@ const (
 	devEndpointSecret = "whsec_ZGV2ZWxvcG1lbnQtc2VjcmV0LW9mLW0tZGVtbyEh" //nolint:gosec // for loopback only
 	devEndpointID     = "01970000-0000-7000-8000-00000000de00"
 	devStock          = 1_000_000_000 // years of --traffic
+	devActor          = order.Actor("dev")
 )
 
 // seed brings the schema up and makes the demo merchant with its keys, stock
@@ -61,7 +62,7 @@ func seed(ctx context.Context, cfg config.Config) error {
 		}
 	}
 	if _, err := d.Stock(ctx, devMerchant, devSKU); errors.Is(err, order.ErrNotFound) {
-		if _, err := d.SetStock(ctx, devMerchant, devSKU, devStock); err != nil {
+		if _, err := d.SetStock(ctx, devMerchant, devSKU, devStock, devActor); err != nil {
 			return fmt.Errorf("seed stock: %w", err)
 		}
 	} else if err != nil {

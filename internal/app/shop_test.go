@@ -14,6 +14,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/orderflow/orderflow/internal/demo"
+	"github.com/orderflow/orderflow/merchant"
+	"github.com/orderflow/orderflow/order"
 )
 
 // shop is the demo merchant on a server of its own, with a memory for every
@@ -30,15 +32,16 @@ type shop struct {
 
 // taken is one notice that was verified and answered 200.
 type taken struct {
-	id string // the webhook-id
-	at time.Time
+	id   string // the webhook-id
+	kind string // order.paid
+	at   time.Time
 }
 
 func newShop(t *testing.T) *shop {
 	t.Helper()
-	merchant, err := demo.New(demo.Options{Secret: devEndpointSecret, Log: zap.NewNop()})
+	m, err := demo.New(demo.Options{Secret: devEndpointSecret, Log: zap.NewNop()})
 	require.NoError(t, err)
-	s := &shop{Merchant: merchant, taken: map[string][]taken{}, slow: func() {}}
+	s := &shop{Merchant: m, taken: map[string][]taken{}, slow: func() {}}
 	s.server = httptest.NewServer(http.HandlerFunc(s.serve))
 	s.url = s.server.URL
 	return s
@@ -65,22 +68,39 @@ func (s *shop) note(r *http.Request, body []byte, at time.Time, serve func() int
 		return
 	}
 	var n struct {
+		Type string
 		Data struct{ Order demo.Order }
 	}
 	_ = json.Unmarshal(body, &n) // it was verified
 	id := n.Data.Order.ID
-	s.taken[id] = append(s.taken[id], taken{r.Header.Get("webhook-id"), at})
+	s.taken[id] = append(s.taken[id], taken{r.Header.Get("webhook-id"), n.Type, at})
 }
 
-func (s *shop) notices(orderID string) []taken {
+// notices are those that told of the order's payment.
+func (s *shop) notices(orderID string) []taken { return s.heard(orderID, merchant.OrderPaid) }
+
+// heard are the notices of a type.
+func (s *shop) heard(orderID, kind string) (list []taken) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]taken{}, s.taken[orderID]...)
+	for _, n := range s.taken[orderID] {
+		if n.kind == kind {
+			list = append(list, n)
+		}
+	}
+	return list
 }
 
 func (s *shop) close() {
 	s.server.Close()
 	s.Stop()
+}
+
+func mustID(t *testing.T, s string) order.ID {
+	t.Helper()
+	id, err := order.ParseID(s)
+	require.NoError(t, err)
+	return id
 }
 
 // check finds an order of which the merchant was told under two ids: it would
@@ -91,9 +111,11 @@ func (s *shop) check(t *testing.T) {
 	orderOf := map[string]string{}
 	for id, notices := range s.taken {
 		for _, n := range notices {
-			require.Equal(t, notices[0].id, n.id, "order %s was notified under two ids", id)
+			if n.kind == merchant.OrderPaid {
+				require.Equal(t, order.DeliveryID(mustID(t, id)).String(), n.id, "order %s was told of its payment under another id", id)
+			}
+			require.Contains(t, []string{"", id + n.kind}, orderOf[n.id], "one id told of two things")
+			orderOf[n.id] = id + n.kind
 		}
-		require.Empty(t, orderOf[notices[0].id], "two orders were notified under one id")
-		orderOf[notices[0].id] = id
 	}
 }

@@ -59,7 +59,7 @@ func TestTrade(t *testing.T) {
 		"merchant_pending:m_demo < merchant_available:m_demo 2583",
 		"merchant_pending:m_demo < platform_fee 15", // 60 bps of 2598, rounded down
 	}, m.ledger(o.ID))
-	m.until("nothing is owed", func() bool { return len(m.owed()) == 0 })
+	m.until("nothing is owed", m.quiet)
 	require.Len(t, m.shop.notices(o.ID), 1)
 }
 
@@ -100,7 +100,7 @@ func TestDeliveryFails(t *testing.T) {
 				"merchant_pending:m_demo < refund_payable 2598",
 				"refund_payable < channel_receivable:sandbox 2598",
 			}, m.ledger(o.ID))
-			m.until("nothing is owed", func() bool { return len(m.owed()) == 0 })
+			m.until("nothing is owed", m.quiet)
 		})
 	}
 }

@@ -69,7 +69,7 @@ type witness struct {
 	mu      sync.Mutex
 	shop    *demo.Merchant                 // nil until registered
 	orders  []promise                      // what the API acknowledged
-	notices map[string]map[string]struct{} // webhook-ids by order
+	notices map[string]map[string]struct{} // webhook-ids of order.paid by order
 	changed chan struct{}                  // closed, and made anew, with each order and notice
 }
 
@@ -112,9 +112,10 @@ func (w *witness) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	said := httptest.NewRecorder()
 	shop.ServeHTTP(said, r)
 	var n struct {
+		Type string
 		Data struct{ Order struct{ ID string } }
 	}
-	if said.Code == http.StatusOK && json.Unmarshal(body, &n) == nil {
+	if said.Code == http.StatusOK && json.Unmarshal(body, &n) == nil && n.Type == "order.paid" {
 		w.change(func() {
 			id := n.Data.Order.ID
 			if w.notices[id] == nil {

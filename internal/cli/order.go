@@ -3,7 +3,9 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -33,7 +35,8 @@ it: 32 hex digits.`,
 			return showOrder(c, d, order.Family(part))
 		},
 	}
-	return group("order", "Look at orders", show)
+	return group("order", "Look at orders, and step in",
+		show, newOrderHeld(), newOrderCancel(), newAcceptPayment(), newReturnPayment(), newOrderResolve())
 }
 
 func showOrder(c *cobra.Command, d *db.DB, id order.ID) error {
@@ -53,14 +56,7 @@ func showOrder(c *cobra.Command, d *db.DB, id order.ID) error {
 		return err
 	}
 	out := c.OutOrStdout()
-	fmt.Fprintf(out, "order     %s\nstatus    %s\nmerchant  %s\nbuyer     %s\namount    %s\ncreated   %s\nexpires   %s\n",
-		o.ID, o.Status, o.MerchantID, o.BuyerID, money(o.Amount, o.Currency), at(o.CreatedAt), at(o.ExpireAt))
-	if o.Hold != "" {
-		fmt.Fprintf(out, "HELD      %s\n", o.Hold)
-	}
-	if o.Delivery != nil {
-		fmt.Fprintln(out, onOneLine(strings.TrimSpace(fmt.Sprintf("delivery  %s %s %s", o.Delivery.Status, o.Delivery.Proof, o.Delivery.Reason))))
-	}
+	printFacts(out, o)
 	fmt.Fprintln(out)
 	items := newTable(c, "sku", "name", "quantity", "unit price")
 	for _, it := range o.Items {
@@ -69,17 +65,21 @@ func showOrder(c *cobra.Command, d *db.DB, id order.ID) error {
 	items.print()
 	if len(o.Attempts) > 0 {
 		fmt.Fprintln(out)
-		t := newTable(c, "payment", "channel", "status", "amount", "trade no")
+		t := newTable(c, "payment", "channel", "status", "amount", "paid", "trade no")
 		for _, a := range o.Attempts {
-			t.row(a.ID.Compact(), a.Channel, strings.TrimSpace(string(a.Status)+" "+string(a.Disposition)), money(a.Amount, a.Currency), a.TradeNo)
+			paid := ""
+			if a.Status == order.AttemptSuccess {
+				paid = money(a.PaidAmount, a.PaidCurrency)
+			}
+			t.row(a.ID.Compact(), a.Channel, strings.TrimSpace(string(a.Status)+" "+string(a.Disposition)), money(a.Amount, a.Currency), paid, a.TradeNo)
 		}
 		t.print()
 	}
 	if len(o.Refunds) > 0 {
 		fmt.Fprintln(out)
-		t := newTable(c, "refund", "status", "amount", "reason")
+		t := newTable(c, "refund", "status", "amount", "reason", "problem", "voucher")
 		for _, r := range o.Refunds {
-			t.row(r.ID.Compact(), string(r.Status), money(r.Amount, o.Currency), r.Reason)
+			t.row(r.ID.Compact(), string(r.Status), refundMoney(o, r), r.Reason, r.Problem, r.Voucher)
 		}
 		t.print()
 	}
@@ -98,4 +98,45 @@ func showOrder(c *cobra.Command, d *db.DB, id order.ID) error {
 		t.print()
 	}
 	return nil
+}
+
+// printFacts prints what is true of the order as a whole, a line each.
+func printFacts(w io.Writer, o *order.Order) {
+	fact := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(w, "%-12s%s\n", name, onOneLine(value))
+		}
+	}
+	when := func(name string, t time.Time) {
+		if !t.IsZero() {
+			fact(name, at(t))
+		}
+	}
+	fact("order", o.ID.String())
+	fact("status", string(o.Status))
+	fact("merchant", o.MerchantID)
+	fact("buyer", o.BuyerID)
+	fact("amount", money(o.Amount, o.Currency))
+	fact("created", at(o.CreatedAt))
+	fact("expires", at(o.ExpireAt))
+	when("cancelled", o.CancelAt)
+	if o.Hold != "" {
+		fact("HELD", o.Hold)
+		fact("", "decide: "+waysOut(o))
+	}
+	if d := o.Delivery; d != nil {
+		fact("delivery", strings.TrimSpace(fmt.Sprintf("%s %s %s", d.Status, d.Proof, d.Reason)))
+		when("deliver by", d.DeliverBy)
+		when("revoke by", d.RevokeBy)
+		if !d.ClaimAt.IsZero() {
+			fact("claimed", strings.TrimSpace(fmt.Sprintf("delivered at %s, after the refund began %s", at(d.ClaimAt), d.Claim)))
+		}
+	}
+	fact("buyer note", o.TellBuyer())
+}
+
+// refundMoney is a refund's amount in the currency of the payment that it gives
+// back.
+func refundMoney(o *order.Order, r *order.Refund) string {
+	return money(r.Amount, o.Attempt(r.Attempt).PaidCurrency)
 }

@@ -65,11 +65,13 @@ func newTaskList() *cobra.Command {
 
 func newTaskRequeue() *cobra.Command {
 	var all bool
+	var who hand
 	c := &cobra.Command{
 		Use:   "requeue KIND SUBJECT",
 		Short: "Try a task again now, whatever it came to before",
 		Long: `Try a task again now. KIND and SUBJECT are as "orderflow task list" shows them.
-With --all-dead, every dead task of KIND.`,
+With --all-dead, every dead task of KIND. Who it was, and why, is on the order's
+timeline.`,
 		Args: func(c *cobra.Command, args []string) error {
 			if all {
 				return exactly(1)(c, args)
@@ -81,13 +83,17 @@ With --all-dead, every dead task of KIND.`,
 			if err := checkKind(kind); err != nil {
 				return &usageError{err}
 			}
+			by, err := who.actor()
+			if err != nil {
+				return &usageError{err}
+			}
 			d, err := openDB(c)
 			if err != nil {
 				return err
 			}
 			defer d.Close()
 			requeue := func(k tasks.Key) error {
-				if err := d.Requeue(c.Context(), k, time.Now()); err != nil {
+				if err := d.Requeue(c.Context(), k, by, who.why, now()); err != nil {
 					if errors.Is(err, order.ErrNotFound) {
 						return fmt.Errorf("no task %s is owed: it was done, or never was", k)
 					}
@@ -107,6 +113,7 @@ With --all-dead, every dead task of KIND.`,
 		},
 	}
 	c.Flags().BoolVar(&all, "all-dead", false, "every dead task of KIND")
+	who.flags(c, "by hand")
 	return c
 }
 
