@@ -139,6 +139,8 @@ var rows = map[string]func(*testing.T){
 			require.Equal(t, order.Refunded, o.Status)
 			last := o.Events()[len(o.Events())-1]
 			require.Empty(t, order.StockMoves(o, last), "the goods are gone")
+			asks(t, o, func(o *order.Order) error { return o.FailDelivery("", merchant, noon) }, 'r', "it was delivered")
+			asks(t, o, func(o *order.Order) error { return o.Revoke("", merchant, noon) }, 'r', "it was delivered")
 		}
 	},
 	"O15 late money leaves a closed order closed": func(t *testing.T) {

@@ -225,7 +225,7 @@ func (b *buyer) cancel() {
 
 func (b *buyer) callOff() {
 	// Of one whose money is on its way back already, it says where it stands.
-	meant := []order.EventType{order.EventClosing, order.EventReturning, order.EventDeliveryFailed}
+	meant := []order.EventType{order.EventClosing, order.EventReturning, order.EventDeliveryFailed, order.EventRefunded}
 	_ = b.step("the buyer cancels", meant, func() error {
 		_, err := b.app.Cancel(b.ctx, b.order.ID, "changed my mind")
 		return err

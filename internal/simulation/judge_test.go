@@ -59,8 +59,20 @@ func (w *world) judge() []fault {
 	for _, f := range findings {
 		j.find(j.whose(f.String()), "%s", f)
 	}
+	return j.sorted()
+}
+
+// sorted has one fault a history, which says all that is wrong with it.
+func (j *judgement) sorted() (list []fault) {
 	slices.SortStableFunc(j.faults, func(x, y fault) int { return x.history - y.history })
-	return j.faults
+	for _, f := range j.faults {
+		if n := len(list); n > 0 && list[n-1].history == f.history {
+			list[n-1].what += "\n" + f.what
+		} else {
+			list = append(list, f)
+		}
+	}
+	return list
 }
 
 func (j *judgement) find(h *history, format string, args ...any) {

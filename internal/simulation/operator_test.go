@@ -136,7 +136,11 @@ var finding = []way[func(desk, api.Refund)]{
 	{3, "has the account mended", func(d desk, r api.Refund) { d.channel.Mend(r.PaymentID); d.retry(r) }},
 	{3, "pays it out", desk.payOut},
 	{2, "tries again, then pays it out", func(d desk, r api.Refund) { d.retry(r); pause(30 * time.Minute); d.payOut(r) }},
-	{2, "has the channel bring it home", func(d desk, r api.Refund) { d.channel.BringHome(r.PaymentID, r.ID) }},
+	{2, "has the channel bring it home", func(d desk, r api.Refund) {
+		d.channel.BringHome(r.PaymentID, r.ID)
+		pause(d.dice.between(0, time.Hour))
+		d.retry(r)
+	}},
 	{2, "leaves it", func(desk, api.Refund) {}},
 }
 

@@ -100,22 +100,9 @@ type cable struct {
 
 var errCut = errors.New("the process is dead")
 
-// dial insists, as the program's own does, while Redis is away.
-func (c *cable) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	for {
-		conn, err := c.try()
-		if err == nil || errors.Is(err, errCut) {
-			return conn, err
-		}
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
-}
-
-func (c *cable) try() (net.Conn, error) {
+// dial never waits: go-redis holds locks over it, and who waits for a lock
+// holds the world's time.
+func (c *cable) dial(context.Context, string, string) (net.Conn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -144,8 +131,8 @@ func (c *cable) pull(forever bool) {
 
 func (c *cable) client() *redis.Client {
 	return redis.NewClient(&redis.Options{
-		Dialer: c.dial, DialTimeout: 30 * time.Second, DialerRetries: 1,
-		MaxRetries: 5, MinRetryBackoff: 50 * time.Millisecond, MaxRetryBackoff: time.Second,
+		Dialer: c.dial, DialerRetries: 1,
+		MaxRetries: 5, MinRetryBackoff: 100 * time.Millisecond, MaxRetryBackoff: 2 * time.Second,
 		DisableIdentity: true, MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
 }

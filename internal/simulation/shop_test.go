@@ -54,7 +54,7 @@ func (w *world) openShops() {
 				continue
 			}
 			s.stock[sku.name] = max(1, sku.onHand*int64(w.size)/100/shopsOfAWorld)
-			_, err := w.books.SetStock(w.ctx, s.id, sku.name, s.stock[sku.name])
+			_, err := w.books.SetStock(w.ctx, s.id, sku.name, s.stock[sku.name], order.System)
 			require.NoError(w, err)
 		}
 		secret := merchant.NewSecret()
