@@ -165,4 +165,8 @@ func (guard) Authenticate(_ context.Context, r *http.Request) (access.Principal,
 	return access.Principal{Name: key, Role: access.Merchant, MerchantID: key}, nil
 }
 
-var errUncertain = errors.New("the connection broke; whether it was written is not certain")
+// What a process's calls can end with.
+var (
+	errCut       = errors.New("the process is dead")
+	errUncertain = errors.New("the connection broke; whether it was written is not certain")
+)

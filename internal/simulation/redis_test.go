@@ -2,7 +2,7 @@ package simulation
 
 import (
 	"context"
-	"errors"
+	"io"
 	"math"
 	"net"
 	"strconv"
@@ -98,18 +98,14 @@ type cable struct {
 	conns  []net.Conn
 }
 
-var errCut = errors.New("the process is dead")
-
 // dial never waits: go-redis holds locks over it, and who waits for a lock
-// holds the world's time.
+// holds the world's time. Its error is one after which go-redis pauses and
+// tries again: asynq would not pause.
 func (c *cable) dial(context.Context, string, string) (net.Conn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.cut:
-		return nil, errCut
-	case c.memory.away.Load():
-		return nil, errNobody
+	if c.cut || c.memory.away.Load() {
+		return nil, io.EOF
 	}
 	conn, err := c.memory.connect()
 	if err == nil {
