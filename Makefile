@@ -1,6 +1,6 @@
 # What is checked, and how, is in .ci/run; these are its names at a keyboard.
 
-.PHONY: check build test race vet lint tidy fuzz clean
+.PHONY: check build test race vet lint tidy fuzz soak clean
 
 check: ## everything, exactly as CI runs it
 	.ci/run
@@ -16,6 +16,9 @@ race: ## all tests on real servers, with the race detector
 
 vet lint tidy fuzz: ## one step of the checks; fuzz gives every fuzz test ten seconds
 	.ci/run $@
+
+soak: ## a hundred thousand random histories, or HISTORIES of them, from SEED if it is set
+	HISTORIES=$${HISTORIES:-100000} .ci/run histories
 
 clean: ## what was built; data under .orderflow stay
 	rm -rf bin dist

@@ -27,6 +27,7 @@ var buying = []way[func(*buyer)]{
 	{8, "pays when it is too late", (*buyer).payLate},
 	{10, "pays on two devices", (*buyer).payTwice},
 	{5, "opens two payments and pays one", (*buyer).payTheOther},
+	{4, "pays, and opens another payment", (*buyer).payThenOpen},
 	{4, "pays short", (*buyer).payShort},
 	{3, "pays short, then again", (*buyer).payShortThenAgain},
 	{6, "cancels", (*buyer).cancel},
@@ -187,12 +188,14 @@ func (b *buyer) payTwice() {
 		b.give(b.first(), b.how())
 		return
 	}
-	var both sync.WaitGroup
-	both.Go(func() { b.give(b.first(), b.how("fault=late")) })
-	if b.dice.chance(0.7) {
-		pause(b.dice.between(0, 90*time.Second))
+	one, two, between := b.how("fault=late"), b.how("fault=late"), b.dice.between(0, 90*time.Second)
+	if b.dice.chance(0.3) {
+		between = 0
 	}
-	(&buyer{b.history, b.dice.of("other device")}).give(other, "fault=late&"+(&buyer{b.history, b.dice.of("other channel")}).how())
+	var both sync.WaitGroup
+	both.Go(func() { b.give(b.first(), one) })
+	pause(between)
+	b.give(other, two)
 	both.Wait()
 }
 
@@ -203,6 +206,16 @@ func (b *buyer) payTheOther() {
 		other = b.first()
 	}
 	b.give(other, b.how())
+}
+
+// payThenOpen is not told in time that it is paid.
+func (b *buyer) payThenOpen() {
+	b.hesitate()
+	b.give(b.first(), b.how())
+	pause(b.dice.between(0, 4*time.Second))
+	if other, err := b.pay(1); err == nil && b.dice.chance(0.3) {
+		b.give(other, b.how())
+	}
 }
 
 func (b *buyer) payShort() {

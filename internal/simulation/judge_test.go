@@ -36,6 +36,9 @@ type judgement struct {
 func (w *world) judge() []fault {
 	j := &judgement{world: w}
 	j.read()
+	for _, events := range j.events {
+		seen.follow(events)
+	}
 	for _, h := range w.people {
 		if o := j.orders[h.wants.MerchantOrderNo]; o != nil || h.order != nil {
 			j.history(h, o)

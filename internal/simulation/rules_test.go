@@ -162,6 +162,9 @@ func (i idle) Prepare(ctx context.Context, rows []tasks.Row) (workers.Do, error)
 // Each rule's lack must show within a few hundred histories.
 func TestEveryRuleIsNeeded(t *testing.T) {
 	t.Parallel()
+	if raceful {
+		t.Skip("it tests the judge, with hundreds of histories: without the race detector")
+	}
 	t.Logf("seed %d", *seed)
 	for _, r := range rules {
 		t.Run("without: "+r.name, func(t *testing.T) {

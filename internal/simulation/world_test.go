@@ -24,7 +24,7 @@ import (
 const (
 	doorHost      = "orderflow.test"
 	channelHost   = "channel.test"
-	channelSecret = "a secret between the channel and us" //nolint:gosec // of a world that lives for a minute
+	channelSecret = "a secret between the channel and us"
 )
 
 // The times of a world.
@@ -82,7 +82,7 @@ func live(t *testing.T, p plan) (faults []fault) {
 		w := &world{
 			TB: t, plan: p, ctx: context.Background(), began: time.Now(), url: url,
 			terms: tasks.Terms{FirstQuery: 5 * time.Second, CompleteAfter: 90 * time.Minute, PollAfterClose: time.Hour, ReturnMismatch: 30 * time.Minute},
-			net:   newInternet(), memory: newMemory(), duty: newDuty(), over: make(chan struct{}),
+			net:   newInternet(), duty: newDuty(), over: make(chan struct{}),
 		}
 		w.open()
 		w.happen()
@@ -97,6 +97,8 @@ func live(t *testing.T, p plan) (faults []fault) {
 // open furnishes the world.
 func (w *world) open() {
 	var err error
+	w.memory, err = newMemory()
+	require.NoError(w, err)
 	w.books, err = db.Open(w.ctx, named(w.url, "judge"), 2)
 	require.NoError(w, err)
 	w.channel, err = simulator.New(simulator.Options{Secret: channelSecret, BaseURL: "https://" + channelHost, HTTP: w.net.client(10 * time.Second), Keep: 10 * longest})
