@@ -52,6 +52,11 @@ func (w *world) judge() []fault {
 	for _, one := range w.owed() {
 		j.find(nil, "after %s it is still owed: %s", longest, one)
 	}
+	dead, err := w.books.Tasks(w.ctx, tasks.Filter{State: tasks.Dead, Limit: 200})
+	require.NoError(w, err)
+	for _, row := range dead {
+		j.find(nil, "task %s is dead: %s", row.Key, row.LastError)
+	}
 	for _, s := range w.shops {
 		for _, n := range s.unknown {
 			j.find(nil, "%s got a notice that is nobody's: %s", s.id, n)
