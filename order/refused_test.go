@@ -135,9 +135,9 @@ func TestEachMethodOnEachRefund(t *testing.T) {
 		closes, retry, payOut     byte
 	}{
 		{order.RefundCreated, 't', 't', 'r', 'r', 'r', 'r'},
-		{order.RefundProcessing, 'a', 't', 't', 't', 'a', 'a'},
+		{order.RefundProcessing, 'a', 't', 't', 't', 'a', 'r'},
 		{order.RefundAbnormal, 'a', 't', 'a', 't', 't', 't'},
-		{order.RefundSuccess, 'a', 'a', 'a', 'a', 'a', 'a'},
+		{order.RefundSuccess, 'a', 'a', 'a', 'a', 'a', 'r'},
 		{order.RefundClosed, 'a', 'r', 'a', 'a', 'r', 'r'},
 		{order.RefundCanceled, 'a', 'r', 'a', 'a', 'r', 'r'},
 	} {
