@@ -132,4 +132,3 @@ func TestTheWayBackAndAgain(t *testing.T) {
 	require.False(t, revoke.DueAt.Before(now.Delivery.RevokeBy))
 	require.NoError(t, b.Update(b.ctx, o.ID, nil, func(o *order.Order) error { return o.RevokeUnanswered(revoke.DueAt.Add(time.Second)) }))
 }
-
