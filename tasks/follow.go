@@ -57,7 +57,7 @@ func (t Terms) Follow(o *order.Order, e order.Event) (owed []Message, moot []Key
 		t.followDelivery(&f)
 		t.followRefund(&f)
 	}
-	if m, rings := alert(o, e); rings {
+	if m, rings := t.alert(o, e); rings {
 		f.owed = append(f.owed, m)
 	}
 	return f.owed, f.moot
