@@ -21,7 +21,7 @@ var answers = []struct {
 }{
 	{"Expire in time", "t a a a a a a a a a", func(o *order.Order) error { return o.Expire(o.ExpireAt) }},
 	{"Expire too early", "r a a a a a a a a a", func(o *order.Order) error { return o.Expire(o.ExpireAt.Add(-time.Nanosecond)) }},
-	{"Cancel", "t a a t t r r a a a", func(o *order.Order) error { return o.Cancel("no longer", app, noon) }},
+	{"Cancel", "t t a t t r r a a a", func(o *order.Order) error { return o.Cancel("no longer", app, noon) }},
 	{"Pay", "t r r r r r r r r r", func(o *order.Order) error { _, err := o.Pay("sandbox", app, noon); return err }},
 	{"Accept", "r r r t a a a r r r", func(o *order.Order) error { return o.Accept(merchant, noon) }},
 	{"Deliver", "r r r t t a a t t t", func(o *order.Order) error { return o.Deliver("SF1", merchant, noon) }},
