@@ -39,6 +39,11 @@ const (
 	AlertSend        Kind = "alert:send"        // tell whoever is on duty
 )
 
+// Granted says that the time until a row of the kind is due is somebody's right,
+// and that nothing else guards it: the buyer's to complain, an operator's to
+// accept. Tried early, it would be over.
+func (k Kind) Granted() bool { return k == OrderComplete || k == PaymentReturn }
+
 // Queue is an asynq queue.
 type Queue string
 
