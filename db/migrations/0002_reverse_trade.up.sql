@@ -34,12 +34,6 @@ UPDATE orders o SET hold = CASE WHEN EXISTS (SELECT 1 FROM refunds r WHERE r.sta
     WHERE hold = 'payment_mismatch' AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.disposition = 'mismatch' AND a.paid_amount > 0
         AND a.id > o.id AND a.id <= overlay(o.id::text PLACING 'ff' FROM 35)::uuid);
 
--- The events of refunds now name what the ledger asks them for. It is the last
--- time that a timeline is written to: see the next step.
-UPDATE order_events e SET detail = e.detail || jsonb_build_object('attempt', a.id, 'channel', a.channel, 'disposition', a.disposition, 'currency', a.paid_currency)
-    FROM refunds r JOIN attempts a ON a.id = r.attempt_id
-    WHERE e.type LIKE 'refund.%' AND r.id = (e.detail->>'refund')::uuid AND NOT e.detail ? 'disposition';
-
 -- Where the way back was taken and regretted, deliveries that had been called
 -- off still wait for an answer, and merchants who had not heard are told.
 INSERT INTO outbox (kind, subject, due_at, created_at)
