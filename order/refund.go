@@ -243,7 +243,10 @@ func (o *Order) CancelRefund(id RefundID, by Actor, why string, now time.Time) e
 		}
 	case Late, Duplicate:
 		return &Refusal{step, o.Status, "the money is the buyer's: it came too late, or twice"}
-	case Mismatch: // it waits for an operator again
+	case Mismatch: // it waits for an operator again; each time takes an id of those that there are
+		if o.count(r.Attempt, RefundCanceled) >= maxReplaced {
+			return &Refusal{step, o.Status, "it was called back before: let the money go, or take it for the order"}
+		}
 	}
 	o.cancelRefund(r, by, why, now)
 	return nil
@@ -291,9 +294,12 @@ func (o *Order) sum(counted func(*Refund) bool) (sum int64) {
 }
 
 // replaced counts the refunds of a payment that the channel closed.
-func (o *Order) replaced(id AttemptID) (n int) {
+func (o *Order) replaced(id AttemptID) int { return o.count(id, RefundClosed) }
+
+// count counts the refunds of a payment in a status.
+func (o *Order) count(id AttemptID, s RefundStatus) (n int) {
 	for _, r := range o.Refunds {
-		if r.Attempt == id && r.Status == RefundClosed {
+		if r.Attempt == id && r.Status == s {
 			n++
 		}
 	}
