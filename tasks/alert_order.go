@@ -19,8 +19,8 @@ func (t Terms) alert(o *order.Order, e order.Event) (m Message, rings bool) {
 		if d.Amount == 0 { // there is nothing to decide
 			text += "No money is there to give back. See: orderflow order show " + o.ID.String()
 		} else {
-			text += fmt.Sprintf("Run: orderflow order accept-payment %s --why WHY, or orderflow order return-payment %s --why WHY; at %s it goes back by itself",
-				d.Attempt.Compact(), d.Attempt.Compact(), e.At.Add(t.ReturnMismatch).UTC().Format(time.RFC3339))
+			text += fmt.Sprintf("At %s it goes back by itself; before, run: orderflow order accept-payment %s --why WHY, or orderflow order return-payment %s --why WHY",
+				e.At.Add(t.ReturnMismatch).UTC().Format(time.RFC3339), d.Attempt.Compact(), d.Attempt.Compact())
 		}
 	case order.EventRefundAbnormal:
 		name, text = AlertRefundAbnormal, fmt.Sprintf("%s cannot give back %s of order %s: %s. Find another way, then run: orderflow refund retry %s --why WHY, or orderflow refund paid-out %s --voucher NO --why WHY",
@@ -54,8 +54,7 @@ const (
 func short(name string) string { return plain(name, nameMost) }
 
 // BalanceShort is the alert that a channel has not enough of our money to give
-// some back. One an hour and channel is enough: every try of every refund would
-// say the same.
+// some back. Those of one channel and hour that wait are one.
 func BalanceShort(r *order.Refund, a *order.Attempt, now time.Time) Message {
 	return AlertOf(a.Channel+"/"+now.UTC().Format("2006-01-02T15"), Alert{
 		Name: AlertBalanceShort, Order: order.Family(r.ID), At: now,

@@ -28,7 +28,7 @@ func TestWhatAlertsSay(t *testing.T) {
 		name   tasks.AlertName
 		says   []string
 	}{
-		{order.EventMismatch, order.Detail{Attempt: a, Channel: "sandbox", Amount: 5, Currency: "CNY", Reason: "asked for 1999 CNY, got 5 CNY"}, tasks.AlertMismatch, []string{"at 2026-03-01T12:30:00Z it goes back by itself", "asked for 1999 CNY, got 5 CNY", "orderflow order accept-payment " + a.Compact(), "orderflow order return-payment " + a.Compact()}},
+		{order.EventMismatch, order.Detail{Attempt: a, Channel: "sandbox", Amount: 5, Currency: "CNY", Reason: "asked for 1999 CNY, got 5 CNY"}, tasks.AlertMismatch, []string{"At 2026-03-01T12:30:00Z it goes back by itself", "asked for 1999 CNY, got 5 CNY", "orderflow order accept-payment " + a.Compact(), "orderflow order return-payment " + a.Compact()}},
 		{order.EventMismatch, order.Detail{Attempt: a, Channel: "sandbox", Reason: "asked for 1999 CNY, got 0 CNY"}, tasks.AlertMismatch, []string{"No money is there to give back", "orderflow order show " + id.String()}},
 		{order.EventRefundAbnormal, order.Detail{Refund: r, Channel: "sandbox", Amount: 1999, Currency: "CNY", Reason: "account\nclosed"}, tasks.AlertRefundAbnormal, []string{"19.99 CNY", "account closed", "orderflow refund retry " + r.Compact(), "orderflow refund paid-out " + r.Compact()}},
 		{order.EventDeliveryFailed, order.Detail{Reason: "sold out"}, tasks.AlertDeliveryFailed, []string{"m_1", "19.99 CNY", "sold out", "orderflow order show " + id.String()}},
@@ -65,7 +65,7 @@ func TestAlertsOfOrdersEndInAWholeCommand(t *testing.T) {
 		Attempts: []*order.Attempt{{ID: a, Channel: long, Disposition: order.Applied, PaidAmount: order.MaxAmount, PaidCurrency: "CNY"}},
 	}
 	for event, end := range map[order.EventType]string{
-		order.EventMismatch: "it goes back by itself", order.EventRefundAbnormal: "--voucher NO --why WHY", order.EventDeliveryFailed: "orderflow order show " + id.String(),
+		order.EventMismatch: "orderflow order return-payment " + a.Compact() + " --why WHY", order.EventRefundAbnormal: "--voucher NO --why WHY", order.EventDeliveryFailed: "orderflow order show " + id.String(),
 		order.EventOverdue: "orderflow order cancel " + id.String() + " --why WHY", order.EventConflict: "--as delivered|refunded --why WHY",
 	} {
 		owed, _ := tasks.DefaultTerms().Follow(o, order.Event{Seq: 7, Type: event, At: noon, Detail: order.Detail{

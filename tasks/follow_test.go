@@ -31,10 +31,13 @@ func TestFollow(t *testing.T) {
 	id := ident.New[order.Order]()
 	mine, open, over := ident.WithPart[order.Attempt](id, 1), ident.WithPart[order.Attempt](id, 2), ident.WithPart[order.Attempt](id, 3)
 	refund := ident.WithPart[order.Refund](id, 0x40)
-	o := &order.Order{ID: id, ExpireAt: noon.Add(15 * time.Minute), DeliverWithin: 48 * time.Hour, Refunds: []*order.Refund{{ID: refund, Status: order.RefundCreated}},
-		Delivery: &order.Delivery{DeliverBy: noon.Add(48 * time.Hour), RevokeBy: noon.Add(24 * time.Hour)}, Attempts: []*order.Attempt{
+	o := &order.Order{
+		ID: id, ExpireAt: noon.Add(15 * time.Minute), DeliverWithin: 48 * time.Hour, Refunds: []*order.Refund{{ID: refund, Status: order.RefundCreated}},
+		Delivery: &order.Delivery{DeliverBy: noon.Add(48 * time.Hour), RevokeBy: noon.Add(24 * time.Hour)},
+		Attempts: []*order.Attempt{
 			{ID: mine, Status: order.AttemptSuccess}, {ID: open, Status: order.AttemptPaying}, {ID: over, Status: order.AttemptClosed},
-		}}
+		},
+	}
 	due := func(k tasks.Key, after time.Duration) tasks.Message {
 		return tasks.Message{Key: k, Due: noon.Add(after)}
 	}

@@ -77,7 +77,9 @@ func (w refundSubmit) send(ctx context.Context, row tasks.Row, r *order.Refund, 
 		return w.settled(row, r.ID, payment.Refund{State: payment.RefundAbnormal, Reason: err.Error()})
 	case errors.Is(err, payment.ErrBalanceShort): // no try helps before somebody has put money there
 		s := later(row, err)
-		s.Owes = []tasks.Message{tasks.BalanceShort(r, a, w.Now())}
+		if row.Attempts == 0 { // every further try would say the same
+			s.Owes = []tasks.Message{tasks.BalanceShort(r, a, w.Now())}
+		}
 		return s
 	case err != nil:
 		return later(row, err)

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"errors"
 	"sync"
 	"testing"
 
@@ -293,7 +292,7 @@ func TestOnlyOperatorsDecide(t *testing.T) {
 	for _, c := range []*api.Client{m.app, m.seller} {
 		_, err := c.AcceptPayment(t.Context(), o.ID, o.Payment.ID, "please")
 		var p *api.Problem
-		require.True(t, errors.As(err, &p))
+		require.ErrorAs(t, err, &p)
 		require.Equal(t, 403, p.Status)
 	}
 }
