@@ -192,6 +192,9 @@ type Row struct {
 	CreatedAt  time.Time
 }
 
+// Said says whether the try before came to the same.
+func (r Row) Said(err error) bool { return r.LastError == clip(err.Error()) }
+
 // clip is a text that PostgreSQL can keep, whatever stranger wrote it.
 func clip(s string) string {
 	const most = 1000

@@ -77,7 +77,7 @@ func (w refundSubmit) send(ctx context.Context, row tasks.Row, r *order.Refund, 
 		return w.settled(row, r.ID, payment.Refund{State: payment.RefundAbnormal, Reason: err.Error()})
 	case errors.Is(err, payment.ErrBalanceShort): // no try helps before somebody has put money there
 		s := later(row, err)
-		if row.Attempts == 0 { // every further try would say the same
+		if !row.Said(err) { // every further try would say the same
 			s.Owes = []tasks.Message{tasks.BalanceShort(r, a, w.Now())}
 		}
 		return s
