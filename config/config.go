@@ -160,13 +160,15 @@ type Sources struct {
 }
 
 // DevDefaults are the defaults of `orderflow dev`: loopback only, the sandbox
-// channel on, logs for people.
+// channel on, logs for people, and a payment of the wrong sum back while one
+// watches.
 func DevDefaults() map[string]string {
 	return map[string]string{ //nolint:gosec // its secret is known to everybody and moves no money
 		"http":                  "127.0.0.1:8080",
 		"sandbox.enabled":       "true",
 		"sandbox.secret":        "dev_sandbox_secret",
 		"notify.allow_loopback": "true",
+		"terms.return_mismatch": "2m",
 		"log.format":            "console",
 		"log.level":             "warn",
 	}

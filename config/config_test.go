@@ -42,6 +42,7 @@ func TestDevelopmentDefaultsStayOnLoopback(t *testing.T) {
 	require.True(t, c.Notify.AllowLoopback)
 	require.Empty(t, c.Alert.SMS.URL, "alerts are in the log, and nobody is woken")
 	require.Equal(t, "console", c.Log.Format)
+	require.Equal(t, 2*time.Minute, c.Terms.ReturnMismatch, "short enough to watch")
 
 	c, err = config.Load(config.Sources{Env: env("ORDERFLOW_HTTP=:9000"), Defaults: config.DevDefaults()})
 	require.NoError(t, err)

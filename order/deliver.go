@@ -40,7 +40,9 @@ func (o *Order) Deliver(proof string, by Actor, now time.Time) error {
 			return &Refusal{"deliver", o.Status, "it was called off: a delivery that was faster needs a proof"}
 		}
 		o.delivered(proof, by, now, d)
-		o.record(EventCancelTooLate, System, now, Detail{Reason: "the goods were already delivered"})
+		if !o.CancelAt.IsZero() {
+			o.record(EventCancelTooLate, System, now, Detail{Reason: "the goods were already delivered"})
+		}
 		return nil
 	case Refunding, Refunded:
 		if !o.Delivery.ClaimAt.IsZero() || o.Delivery.Status == DeliveryDone {

@@ -59,14 +59,19 @@ func Dev(ctx context.Context, cfg config.Config, o DevOptions, logTo io.Writer) 
 }
 
 func (d *dev) run(ctx context.Context, began time.Time) error {
-	shop, err := demo.New(demo.Options{
-		Secret: devEndpointSecret, API: d.cfg.BaseURL(), Key: devMerchantKey, AutoDeliver: d.o.Traffic > 0, Log: d.log.Named("demo"),
-	})
+	shop, err := d.openShop(devMerchantKey)
+	if err != nil {
+		return err
+	}
+	slow, err := d.openShop(devSlowKey)
 	if err != nil {
 		return err
 	}
 	a, err := Start(ctx, d.cfg, d.log, Extras{
-		Neighbours:     map[string]http.Handler{"/demo/merchant/": http.StripPrefix("/demo/merchant", shop)},
+		Neighbours: map[string]http.Handler{
+			"/demo/merchant/": http.StripPrefix("/demo/merchant", shop),
+			"/demo/slow/":     http.StripPrefix("/demo/slow", slow),
+		},
 		FixedKeys:      true,
 		SandboxJournal: d.file("sandbox.jsonl"),
 		LoopbackOnly:   true,
@@ -75,12 +80,14 @@ func (d *dev) run(ctx context.Context, began time.Time) error {
 		return err
 	}
 	defer a.Stop()
-	shop.Start()
-	defer shop.Stop()
+	for _, s := range []*demo.Merchant{shop, slow} {
+		s.Start()
+		defer s.Stop()
+	}
 	d.leaveNote()
 	welcome(d.o, d.cfg, d.servers, time.Since(began))
 	if d.o.Traffic > 0 {
-		traffic, err := loadgen.Start(loadgen.Options{API: d.cfg.BaseURL(), Key: devAppKey, Rate: d.o.Traffic, MerchantID: devMerchant, SKU: devSKU, Log: d.log.Named("traffic")})
+		traffic, err := d.startTraffic()
 		if err != nil {
 			return err
 		}
@@ -90,6 +97,20 @@ func (d *dev) run(ctx context.Context, began time.Time) error {
 	err = a.Wait(ctx)
 	fmt.Fprintln(d.o.Out, "\nOrderflow is stopping: what is in hand is finished first …")
 	return err
+}
+
+// openShop makes a demo merchant; with traffic it acts on its notices.
+func (d *dev) openShop(key string) (*demo.Merchant, error) {
+	return demo.New(demo.Options{
+		Secret: devEndpointSecret, API: d.cfg.BaseURL(), Key: key, AutoDeliver: d.o.Traffic > 0, Log: d.log.Named("demo"),
+	})
+}
+
+func (d *dev) startTraffic() (*loadgen.Traffic, error) {
+	return loadgen.Start(loadgen.Options{
+		API: d.cfg.BaseURL(), Key: devAppKey, OperatorKey: devOperatorKey, Rate: d.o.Traffic,
+		MerchantID: devMerchant, SlowMerchantID: devSlowMerchant, SKU: devSKU, Log: d.log.Named("traffic"),
+	})
 }
 
 // startServers finds or starts PostgreSQL and Redis and brings the schema up.

@@ -28,6 +28,7 @@ Orderflow is up, after %.1f s.
   %[3]s
 
   Keys        dev_app_key   dev_merchant_key (of m_demo)   dev_operator_key
+              dev_slow_key (of m_demo_slow, who has 10 s to deliver and 5 s to stop what was called off)
               In a browser: any user name, a key as the password; the operator's opens everything.
 
 Take an order through, in another terminal:
@@ -36,18 +37,19 @@ Take an order through, in another terminal:
   curl -s -X POST "$(echo "$O" | sed 's/.*"url":"\([^"]*\)".*/\1/')"   # the buyer pays; in a browser it is a page
   sleep 1; curl -s %[2]s/v1/orders/$(echo "$O" | sed 's/.*{"id":"\([^"]*\)","status":"pending_pay".*/\1/')/events -H 'Authorization: Bearer dev_app_key'
 
+Back again: POST /v1/orders/{id}/cancel calls it off, …/refunds gives money back after the delivery; what waits for you: orderflow order held
+
 %[4]s Ctrl-C ends everything.
 `, took.Seconds(), base, strings.Join(servers, "\n  "), keeps)
 }
 
-// report prints a line of what the traffic came to every few seconds, and a
-// last one when the function that it returns is called.
+// report prints what the traffic came to every few seconds, and a last time when the function that it returns is called.
 func report(ctx context.Context, out io.Writer, t *loadgen.Traffic) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(5 * time.Second)
+		tick := time.NewTicker(10 * time.Second)
 		defer tick.Stop()
 		for {
 			select {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/orderflow/orderflow/db"
 	"github.com/orderflow/orderflow/internal/demo"
+	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/producer/api"
 )
 
@@ -67,22 +68,28 @@ type witness struct {
 	url string
 
 	mu      sync.Mutex
-	shop    *demo.Merchant                 // nil until registered
-	orders  []promise                      // what the API acknowledged
-	notices map[string]map[string]struct{} // webhook-ids of order.paid by order
-	changed chan struct{}                  // closed, and made anew, with each order and notice
+	shop    *demo.Merchant       // nil until registered
+	orders  []promise            // what the API acknowledged
+	notices map[string]notice    // by webhook-id, as each came first
+	told    map[string][]notice  // the same by order
+	altered map[string][2]notice // notices that came again with other words
+	changed chan struct{}        // closed, and made anew, with each order and notice
 }
+
+// notice is what the witness keeps of one.
+type notice struct{ id, noticeType, order, body string }
 
 // promise is an order that the API acknowledged with 201.
 type promise struct {
-	id      string
-	paid    bool // the pay page said so
-	unknown bool // the pay page's answer was lost
+	id        string
+	paid      bool // the pay page said so
+	unknown   bool // the pay page's answer was lost
+	calledOff bool // after it was paid; or the answer to that was lost
 }
 
 func newWitness(t *testing.T) *witness {
 	t.Helper()
-	w := &witness{T: t, notices: map[string]map[string]struct{}{}, changed: make(chan struct{})}
+	w := &witness{T: t, notices: map[string]notice{}, told: map[string][]notice{}, altered: map[string][2]notice{}, changed: make(chan struct{})}
 	listening := httptest.NewServer(w)
 	t.Cleanup(listening.Close)
 	w.url = listening.URL + "/notices"
@@ -115,16 +122,29 @@ func (w *witness) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		Type string
 		Data struct{ Order struct{ ID string } }
 	}
-	if said.Code == http.StatusOK && json.Unmarshal(body, &n) == nil && n.Type == "order.paid" {
-		w.change(func() {
-			id := n.Data.Order.ID
-			if w.notices[id] == nil {
-				w.notices[id] = map[string]struct{}{}
-			}
-			w.notices[id][r.Header.Get("webhook-id")] = struct{}{}
-		})
+	if said.Code == http.StatusOK && json.Unmarshal(body, &n) == nil {
+		w.keep(notice{r.Header.Get("webhook-id"), n.Type, n.Data.Order.ID, string(body)})
 	}
 	rw.WriteHeader(said.Code)
+}
+
+// keep remembers a notice. It may come again, with the same words.
+func (w *witness) keep(n notice) {
+	w.change(func() {
+		before, again := w.notices[n.id]
+		switch {
+		case again && before != n:
+			w.altered[n.id] = [2]notice{before, n}
+		case !again:
+			w.notices[n.id] = n
+			w.told[n.order] = append(w.told[n.order], n)
+		}
+	})
+}
+
+// hears says whether the merchant was told that an order is paid.
+func (w *witness) hears(orderID string) bool {
+	return slices.ContainsFunc(w.told[orderID], func(n notice) bool { return n.noticeType == merchant.OrderPaid })
 }
 
 // register makes an endpoint of the demo merchant's for the witness, and
@@ -160,20 +180,24 @@ func (w *witness) buys(s *server) (stop func()) {
 // buy makes one order of some kind. What fails was not promised.
 func (w *witness) buy(ctx context.Context, s *server, n int) {
 	wish := []struct {
-		demo    string
-		seconds int64
-		pays    bool
-		how     string
+		demo     string
+		seconds  int64
+		pays     bool
+		how      string
+		callsOff bool
 	}{
-		{"deliver", 0, true, ""},
-		{"accept", 0, true, ""},
-		{"fail", 0, true, ""},
-		{"deliver", 0, true, "fault=duplicate"},
-		{"ignore", 0, true, "fault=drop"},
-		{"", 2, false, ""},
-		{"", 0, false, ""},
-		{"deliver", 0, true, ""},
-	}[n%8]
+		{"deliver", 0, true, "", false},
+		{"accept", 0, true, "", false},
+		{"fail", 0, true, "", false},
+		{"deliver", 0, true, "fault=duplicate", false},
+		{"ignore", 0, true, "fault=drop", false},
+		{"", 2, false, "", false},
+		{"", 0, false, "", true},
+		{"deliver", 0, true, "", false},
+		{"accept", 0, true, "", true},
+		{"deny", 0, true, "", true},
+		{"contradict", 0, true, "", true},
+	}[n%11]
 	o, err := s.app.CreateOrder(ctx, tea(wish.demo, wish.seconds))
 	if err != nil {
 		return
@@ -182,7 +206,9 @@ func (w *witness) buy(ctx context.Context, s *server, n int) {
 	if wish.pays {
 		status, _ := pay(ctx, o.Payment, wish.how)
 		p.paid, p.unknown = status == http.StatusOK, status == 0
-	} else if wish.seconds == 0 {
+	}
+	if wish.callsOff {
+		p.calledOff = wish.pays
 		_, _ = s.app.Cancel(ctx, o.ID, "changed my mind")
 	}
 	w.change(func() { w.orders = append(w.orders, p) })
@@ -219,30 +245,55 @@ func (w *witness) finds(s *server) {
 	for _, p := range w.orders {
 		if p.paid {
 			paid++
-			w.until("the merchant hears of "+p.id, func() bool { return len(w.notices[p.id]) > 0 })
+		}
+		if p.paid && !p.calledOff { // called off while it is paid, its merchant may never be told
+			w.until("the merchant hears of "+p.id, func() bool { return w.hears(p.id) })
 		}
 	}
 	w.atRest(d)
 	for _, p := range w.orders {
-		unpaid, sold := []string{"closed", "pending_pay"}, []string{"paid", "delivering", "delivered", "completed", "refunding", "refunded"}
-		want := unpaid
-		switch {
-		case p.paid:
-			want = sold
-		case p.unknown:
-			want = append(unpaid, sold...)
-		}
+		want := p.allows()
 		until(w.T, "order "+p.id+" is one of "+strings.Join(want, ", "), func() bool { return slices.Contains(want, status(w.T, s, p.id)) })
 	}
 	findings, err := d.Audit(w.Context())
 	require.NoError(w, err)
 	require.Empty(w, findings)
+	w.findsNotices()
+	w.Logf("%d orders were acknowledged, %d paid; the merchant knows of %d, the traffic's too", len(w.orders), paid, len(w.told))
+}
+
+// allows is where an order of which that is known may stand.
+func (p promise) allows() []string {
+	unpaid := []string{"closed", "pending_pay"}
+	sold := []string{"paid", "delivering", "delivered", "completed", "refunding", "refunded"}
+	switch {
+	case p.paid && p.calledOff: // closed: the money came later and goes back
+		return append(sold, "returning", "closed")
+	case p.paid:
+		return sold
+	case p.unknown:
+		return slices.Concat(unpaid, sold, []string{"returning"})
+	}
+	return unpaid
+}
+
+// findsNotices looks whether the merchant was told each thing once: a refund may
+// be one of several of its order, whatever else there is to tell is told under
+// one webhook-id.
+func (w *witness) findsNotices() {
+	w.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for id, notices := range w.notices {
-		require.Len(w, notices, 1, "order %s was notified under several ids", id)
+	require.Empty(w, w.altered, "a webhook-id means one notice, word by word")
+	for id, notices := range w.told {
+		times := map[string]int{}
+		for _, n := range notices {
+			times[n.noticeType]++
+		}
+		for _, once := range []string{merchant.OrderPaid, merchant.RevokeRequested, merchant.DeliveryOverdue} {
+			require.LessOrEqual(w, times[once], 1, "%s of order %s came under several ids", once, id)
+		}
 	}
-	w.Logf("%d orders were acknowledged, %d paid; the merchant knows of %d, the traffic's too", len(w.orders), paid, len(w.notices))
 }
 
 // atRest waits until nothing that is due is undone, and nothing is dead.

@@ -15,9 +15,14 @@ func newDev() *cobra.Command {
 		Use:   "dev",
 		Short: "Run everything on this machine, to try it",
 		Long: `Run everything on loopback: PostgreSQL, Redis, the API, the relay, the workers,
-the queue monitor, a sandbox payment channel and a demo merchant. Servers named
+the queue monitor, a sandbox payment channel and demo merchants. Servers named
 by DATABASE_URL and REDIS_URL are used when set. Data stay under .orderflow/
-and are found again; Ctrl-C ends all of it.`,
+and are found again; Ctrl-C ends all of it.
+
+With --traffic the demo merchants act on their notices, and orders come to every
+ending there is, those that wait for an operator included: see orderflow order
+held. What they came to is on standard output, the log with its alerts on
+standard error.`,
 		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.Traffic < 0 || o.Traffic > 10_000 {

@@ -23,7 +23,13 @@ const (
 	firstPause  = 100 * time.Millisecond // doubles from try to try
 )
 
-// courier works paid orders off: a few workers behind a bounded queue.
+// errand is a notice to act upon.
+type errand struct {
+	noticeType string
+	order      Order
+}
+
+// courier runs errands: a few workers behind a bounded queue.
 type courier struct {
 	api     string
 	key     string
@@ -33,7 +39,7 @@ type courier struct {
 	client  *http.Client
 	pause   time.Duration
 	workers int
-	queue   chan Order
+	queue   chan errand
 
 	ctx     context.Context // ends with stop
 	end     context.CancelFunc
@@ -44,7 +50,7 @@ type courier struct {
 func newCourier(o Options, count func(func(*Stats)), log *zap.Logger) *courier {
 	c := &courier{
 		api: strings.TrimSuffix(o.API, "/"), key: o.Key, behave: o.Behave, count: count, log: log,
-		pause: firstPause, workers: cmp.Or(o.Workers, 8), queue: make(chan Order, cmp.Or(o.Queue, 1024)),
+		pause: firstPause, workers: cmp.Or(o.Workers, 8), queue: make(chan errand, cmp.Or(o.Queue, 1024)),
 	}
 	if c.behave == nil {
 		c.behave = Usual
@@ -69,13 +75,13 @@ func (c *courier) stop() {
 	c.client.CloseIdleConnections()
 }
 
-// offer queues an order; false: there is no room, or we are stopping.
-func (c *courier) offer(o Order) bool {
+// offer queues an errand; false: there is no room, or we are stopping.
+func (c *courier) offer(e errand) bool {
 	if c.ctx.Err() != nil {
 		return false
 	}
 	select {
-	case c.queue <- o:
+	case c.queue <- e:
 		return true
 	default:
 		return false
@@ -87,52 +93,61 @@ func (c *courier) work() {
 		select {
 		case <-c.ctx.Done():
 			return
-		case o := <-c.queue:
-			c.handle(o)
+		case e := <-c.queue:
+			c.run(e)
 		}
 	}
 }
 
-func (c *courier) handle(o Order) {
-	switch chosen(o, c.behave) {
-	case Deliver:
-		if c.report(o, update{Status: "accepted"}, func(s *Stats) { s.Accepted++ }) {
-			c.report(o, update{Status: "delivered", Proof: "DEMO-" + o.ID}, func(s *Stats) { s.Delivered++ })
+// run makes the reports of an errand, each only when the API took the one before.
+func (c *courier) run(e errand) {
+	for _, r := range chosen(e.order, c.behave).reports(e.noticeType, e.order) {
+		if !c.report(e.order, r) {
+			return
 		}
-	case Accept:
-		c.report(o, update{Status: "accepted"}, func(s *Stats) { s.Accepted++ })
-	case Fail:
-		c.report(o, update{Status: "failed", Reason: "the demo merchant ran out of it"}, func(s *Stats) { s.Failed++ })
-	case Ignore:
 	}
 }
 
-// update is the body of POST /v1/orders/{id}/delivery.
-type update struct {
+// report is the body of POST /v1/orders/{id}/delivery.
+type report struct {
 	Status string `json:"status"`
 	Proof  string `json:"proof,omitempty"`
 	Reason string `json:"reason,omitempty"`
 }
 
+// countIn counts a report that the API took.
+func (r report) countIn(s *Stats) {
+	switch r.Status {
+	case "accepted":
+		s.Accepted++
+	case "delivered":
+		s.Delivered++
+	case "failed":
+		s.Failed++
+	case "revoked":
+		s.Revoked++
+	}
+}
+
 // report makes the call, a few times if need be, and counts how it ended; true:
 // the API took it.
-func (c *courier) report(o Order, u update, done func(*Stats)) bool {
+func (c *courier) report(o Order, r report) bool {
 	pause := c.pause
 	for try := 1; ; try++ {
-		status, err := c.call(o.ID, u)
+		status, err := c.call(o.ID, r)
 		switch {
 		case err == nil && status < 300:
-			c.count(done)
+			c.count(r.countIn)
 			return true
 		case c.ctx.Err() != nil:
 			return false
 		case err == nil && status < 500 && status != http.StatusTooManyRequests:
 			c.count(func(s *Stats) { s.Refused++ })
-			c.log.Info("demo merchant's update was refused", zap.String("order_id", o.ID), zap.String("status", u.Status), zap.Int("http_status", status))
+			c.log.Info("demo merchant's report was refused", zap.String("order_id", o.ID), zap.String("status", r.Status), zap.Int("http_status", status))
 			return false
 		case try == tries:
 			c.count(func(s *Stats) { s.GaveUp++ })
-			c.log.Warn("demo merchant gave up", zap.String("order_id", o.ID), zap.String("status", u.Status), zap.Int("http_status", status), zap.Error(err))
+			c.log.Warn("demo merchant gave up", zap.String("order_id", o.ID), zap.String("status", r.Status), zap.Int("http_status", status), zap.Error(err))
 			return false
 		}
 		select {
@@ -144,21 +159,21 @@ func (c *courier) report(o Order, u update, done func(*Stats)) bool {
 	}
 }
 
-func (c *courier) call(orderID string, u update) (status int, err error) {
-	body, err := json.Marshal(u)
+func (c *courier) call(orderID string, r report) (status int, err error) {
+	body, err := json.Marshal(r)
 	if err != nil {
-		return 0, fmt.Errorf("update order %s: %w", orderID, err)
+		return 0, fmt.Errorf("report on order %s: %w", orderID, err)
 	}
 	target := c.api + "/v1/orders/" + url.PathEscape(orderID) + "/delivery"
 	req, err := http.NewRequestWithContext(c.ctx, http.MethodPost, target, bytes.NewReader(body))
 	if err != nil {
-		return 0, fmt.Errorf("update order %s: %w", orderID, err)
+		return 0, fmt.Errorf("report on order %s: %w", orderID, err)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.key)
 	req.Header.Set("Content-Type", "application/json")
 	resp, err := c.client.Do(req)
 	if err != nil {
-		return 0, fmt.Errorf("update order %s: %w", orderID, err)
+		return 0, fmt.Errorf("report on order %s: %w", orderID, err)
 	}
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))

@@ -1,8 +1,9 @@
 // Package demo is a merchant to try Orderflow with: it takes notices, verifies
-// them, and, when told to, accepts and delivers the orders by itself. It is what
-// a merchant's own program would be, and reaches Orderflow only as such a
-// program can: over HTTP, with a merchant's key. It keeps nothing beyond its
-// process.
+// them, and, when told to, acts on them by itself: it accepts and delivers what
+// is paid, stops what was called off, and delivers what it is reminded of. Each
+// order may choose how it does that, badly too: see Behaviour. It is what a
+// merchant's own program would be, and reaches Orderflow only as such a program
+// can: over HTTP, with a merchant's key. It keeps nothing beyond its process.
 package demo
 
 import (
@@ -32,14 +33,14 @@ type Options struct {
 	API    string // where Orderflow's API is: http://127.0.0.1:8080
 	Key    string // the merchant's key of the API
 
-	// AutoDeliver makes the merchant act on paid orders; without it, it only
+	// AutoDeliver makes the merchant act on its notices; without it, it only
 	// verifies, remembers and answers.
 	AutoDeliver bool
 	// Behave chooses what AutoDeliver does with an order. nil: Usual. An order's
 	// own metadata.demo goes before it.
 	Behave  func(Order) Behaviour
 	Workers int // calls to the API at a time: 8 when 0
-	Queue   int // orders that may wait for a worker: 1024 when 0
+	Queue   int // notices that may wait for a worker: 1024 when 0
 
 	Log *zap.Logger
 }
@@ -50,11 +51,36 @@ type Stats struct {
 	Duplicates int64 // verified, and taken before
 	Rejected   int64 // signature or form wrong
 	Busy       int64 // put off: the queue was full
-	Accepted   int64 // calls that the API took
-	Delivered  int64
-	Failed     int64
-	Refused    int64 // calls that the API refused, such as for an order that was cancelled
-	GaveUp     int64 // calls that failed on every try
+
+	Paid      int64 // notices by their type: order.paid
+	CalledOff int64 // order.revoke_requested
+	Overdue   int64 // order.delivery_overdue
+	Refunded  int64 // refund.succeeded
+	Unknown   int64 // any other: they are taken and nothing is done
+
+	Accepted  int64 // reports that the API took, by what they say
+	Delivered int64
+	Failed    int64
+	Revoked   int64
+	Refused   int64 // reports that the API refused, such as for an order that was called off
+	GaveUp    int64 // reports that failed on every try
+}
+
+// countNotice counts a notice that was taken.
+func (s *Stats) countNotice(noticeType string) {
+	s.Notices++
+	switch noticeType {
+	case merchant.OrderPaid:
+		s.Paid++
+	case merchant.RevokeRequested:
+		s.CalledOff++
+	case merchant.DeliveryOverdue:
+		s.Overdue++
+	case merchant.RefundSucceeded:
+		s.Refunded++
+	default:
+		s.Unknown++
+	}
 }
 
 // Merchant is an http.Handler for notices at POST /notices.
@@ -71,7 +97,7 @@ type Merchant struct {
 	changed chan struct{} // closed, and made anew, whenever the stats change
 }
 
-// New makes a Merchant. One that delivers must be started.
+// New makes a Merchant. One that acts on its notices must be started.
 func New(o Options) (*Merchant, error) {
 	if err := merchant.ValidSecret(o.Secret); err != nil {
 		return nil, fmt.Errorf("demo merchant: %w", err)
@@ -95,15 +121,16 @@ func New(o Options) (*Merchant, error) {
 	return m, nil
 }
 
-// Start starts delivering; Start again does nothing, nor does Start after Stop.
+// Start starts acting on notices; Start again does nothing, nor does Start after
+// Stop.
 func (m *Merchant) Start() {
 	if m.courier != nil {
 		m.courier.start()
 	}
 }
 
-// Stop stops delivering and waits until nothing runs. What waited in the queue
-// is dropped. It may be called at any time and more than once.
+// Stop stops acting and waits until nothing runs. What waited in the queue is
+// dropped. It may be called at any time and more than once.
 func (m *Merchant) Stop() {
 	if m.courier != nil {
 		m.courier.stop()
@@ -131,8 +158,8 @@ func (m *Merchant) wake() {
 	m.changed = make(chan struct{})
 }
 
-// Wait returns once a notice of the order has been taken, at once when it was
-// before; or with the context's error.
+// Wait returns once a notice of the order, of whatever type, has been taken, at
+// once when it was before; or with the context's error.
 func (m *Merchant) Wait(ctx context.Context, orderID string) error {
 	if err := m.until(ctx, func() bool { return m.orders.has(orderID) }); err != nil {
 		return fmt.Errorf("wait for a notice of order %s: %w", orderID, err)
@@ -201,7 +228,7 @@ func (m *Merchant) reject(w http.ResponseWriter, status int, why string, err err
 	http.Error(w, why, status)
 }
 
-// take notes a notice and hands its order on; false: there is no room, and the
+// take notes a notice and hands it on; false: there is no room, and the
 // notice is to come again. Only what was taken is remembered.
 func (m *Merchant) take(id string, n notice) bool {
 	m.mu.Lock()
@@ -211,11 +238,11 @@ func (m *Merchant) take(id string, n notice) bool {
 		m.stats.Duplicates++
 		return true
 	}
-	if m.courier != nil && n.Type == "order.paid" && !m.courier.offer(n.Data.Order) {
+	if m.courier != nil && actsOn(n.Type) && !m.courier.offer(errand{n.Type, n.Data.Order}) {
 		m.stats.Busy++
 		return false
 	}
-	m.stats.Notices++
+	m.stats.countNotice(n.Type)
 	m.notices.add(id)
 	if n.Data.Order.ID != "" {
 		m.orders.add(n.Data.Order.ID)

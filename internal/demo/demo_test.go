@@ -48,13 +48,26 @@ func open(t *testing.T, o Options) *shop {
 	return s
 }
 
+// tell sends the notice order.paid under an id.
 func (s *shop) tell(t *testing.T, id string, o *order.Order) merchant.Attempt {
 	t.Helper()
-	n, tells := merchant.NoticeOf(o, order.Event{Type: order.EventPaid, At: time.Now()})
+	return s.tellOf(t, id, o, order.Event{Type: order.EventPaid})
+}
+
+func (s *shop) tellOf(t *testing.T, id string, o *order.Order, e order.Event) merchant.Attempt {
+	t.Helper()
+	e.At = time.Now()
+	n, tells := merchant.NoticeOf(o, e)
 	require.True(t, tells)
 	n.ID = id
 	return s.notifier.Send(t.Context(), s.endpoint, n)
 }
+
+// The events of which merchants are told besides.
+var (
+	calledOff = order.Event{Type: order.EventReturning}
+	reminded  = order.Event{Type: order.EventOverdue, Detail: order.Detail{Level: order.OverdueReminded}}
+)
 
 func ordered(t *testing.T, wish string) *order.Order {
 	t.Helper()
@@ -80,7 +93,7 @@ func TestNoticeIsTakenOnce(t *testing.T) {
 	require.True(t, s.tell(t, "n1", o).OK, "a repeat is acknowledged too")
 	require.NoError(t, <-waited)
 	require.NoError(t, s.Wait(t.Context(), o.ID.String()), "what has arrived is not waited for")
-	require.Equal(t, Stats{Notices: 1, Duplicates: 1}, s.Stats())
+	require.Equal(t, Stats{Notices: 1, Paid: 1, Duplicates: 1}, s.Stats())
 }
 
 func TestWaitEndsWithItsContext(t *testing.T) {
@@ -166,7 +179,7 @@ func api(t *testing.T, statuses ...int) (url string, calls chan string) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/orders/{id}/delivery", func(w http.ResponseWriter, r *http.Request) {
-		var u update
+		var u report
 		if err := json.NewDecoder(r.Body).Decode(&u); err != nil || r.Header.Get("Authorization") != "Bearer key" {
 			w.WriteHeader(http.StatusBadRequest)
 			return
@@ -192,14 +205,15 @@ func TestAutoDeliver(t *testing.T) {
 		want    Stats
 		calls   []string
 	}{
-		{"delivers", "deliver", nil, Stats{Notices: 1, Accepted: 1, Delivered: 1}, []string{"accepted proof=false reason=false", "delivered proof=true reason=false"}},
-		{"only accepts", "accept", nil, Stats{Notices: 1, Accepted: 1}, []string{"accepted proof=false reason=false"}},
-		{"fails", "fail", nil, Stats{Notices: 1, Failed: 1}, []string{"failed proof=false reason=true"}},
-		{"does what it usually does", "", nil, Stats{Notices: 1, Failed: 1}, []string{"failed proof=false reason=true"}},
-		{"does what it usually does with a wish it does not know", "sing", nil, Stats{Notices: 1, Failed: 1}, []string{"failed proof=false reason=true"}},
-		{"tries again when the API is down", "accept", []int{503, 500, 429}, Stats{Notices: 1, Accepted: 1}, slicesOf(4, "accepted proof=false reason=false")},
-		{"gives up in the end", "deliver", []int{500, 500, 500, 500, 500}, Stats{Notices: 1, GaveUp: 1}, slicesOf(5, "accepted proof=false reason=false")},
-		{"takes a refusal for an answer", "deliver", []int{409}, Stats{Notices: 1, Refused: 1}, []string{"accepted proof=false reason=false"}},
+		{"delivers", "deliver", nil, Stats{Notices: 1, Paid: 1, Accepted: 1, Delivered: 1}, []string{"accepted proof=false reason=false", "delivered proof=true reason=false"}},
+		{"only accepts", "accept", nil, Stats{Notices: 1, Paid: 1, Accepted: 1}, []string{"accepted proof=false reason=false"}},
+		{"accepts, and then fails", "break", nil, Stats{Notices: 1, Paid: 1, Accepted: 1, Failed: 1}, []string{"accepted proof=false reason=false", "failed proof=false reason=true"}},
+		{"fails", "fail", nil, Stats{Notices: 1, Paid: 1, Failed: 1}, []string{"failed proof=false reason=true"}},
+		{"does what it usually does", "", nil, Stats{Notices: 1, Paid: 1, Failed: 1}, []string{"failed proof=false reason=true"}},
+		{"does what it usually does with a wish it does not know", "sing", nil, Stats{Notices: 1, Paid: 1, Failed: 1}, []string{"failed proof=false reason=true"}},
+		{"tries again when the API is down", "accept", []int{503, 500, 429}, Stats{Notices: 1, Paid: 1, Accepted: 1}, slicesOf(4, "accepted proof=false reason=false")},
+		{"gives up in the end", "deliver", []int{500, 500, 500, 500, 500}, Stats{Notices: 1, Paid: 1, GaveUp: 1}, slicesOf(5, "accepted proof=false reason=false")},
+		{"takes a refusal for an answer", "deliver", []int{409}, Stats{Notices: 1, Paid: 1, Refused: 1}, []string{"accepted proof=false reason=false"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -219,6 +233,132 @@ func TestAutoDeliver(t *testing.T) {
 }
 
 func slicesOf(n int, s string) []string { return strings.Split(strings.Repeat(s+"\n", n-1)+s, "\n") }
+
+// What the merchant does beyond delivering what is paid, by what it is told.
+func TestEachNoticeIsActedUponByItsType(t *testing.T) {
+	t.Parallel()
+	const (
+		accepts  = "accepted proof=false reason=false"
+		delivers = "delivered proof=true reason=false"
+		fails    = "failed proof=false reason=true"
+		revokes  = "revoked proof=false reason=true"
+	)
+	for _, c := range []struct {
+		wish string
+		told order.Event
+		want Stats
+		says []string
+	}{
+		{"deliver", calledOff, Stats{Revoked: 1}, []string{revokes}},
+		{"fail", calledOff, Stats{Revoked: 1}, []string{revokes}},
+		{"break", calledOff, Stats{Revoked: 1}, []string{revokes}},
+		{"accept", calledOff, Stats{Revoked: 1}, []string{revokes}},
+		{"late", calledOff, Stats{Revoked: 1}, []string{revokes}},
+		{"deny", calledOff, Stats{Delivered: 1}, []string{delivers}},
+		{"contradict", calledOff, Stats{Revoked: 1, Delivered: 1}, []string{revokes, delivers}},
+		{"protest", calledOff, Stats{Revoked: 1}, []string{revokes}},
+		{"silent", calledOff, Stats{}, nil},
+		{"ignore", calledOff, Stats{}, nil},
+
+		{"deliver", reminded, Stats{Delivered: 1}, []string{delivers}},
+		{"late", reminded, Stats{Delivered: 1}, []string{delivers}},
+		{"fail", reminded, Stats{Failed: 1}, []string{fails}},
+		{"break", reminded, Stats{Failed: 1}, []string{fails}},
+		{"accept", reminded, Stats{}, nil},
+		{"deny", reminded, Stats{}, nil},
+		{"contradict", reminded, Stats{}, nil},
+		{"protest", reminded, Stats{}, nil},
+		{"silent", reminded, Stats{}, nil},
+		{"ignore", reminded, Stats{}, nil},
+
+		{"late", order.Event{Type: order.EventPaid}, Stats{}, nil},
+		{"deny", order.Event{Type: order.EventPaid}, Stats{Accepted: 1}, []string{accepts}},
+		{"contradict", order.Event{Type: order.EventPaid}, Stats{Accepted: 1}, []string{accepts}},
+		{"protest", order.Event{Type: order.EventPaid}, Stats{Accepted: 1}, []string{accepts}},
+		{"silent", order.Event{Type: order.EventPaid}, Stats{Accepted: 1}, []string{accepts}},
+	} {
+		t.Run(c.wish+" of "+string(c.told.Type), func(t *testing.T) {
+			t.Parallel()
+			url, calls := api(t)
+			s := open(t, Options{API: url, Key: "key", AutoDeliver: true, Workers: 1})
+			s.Start()
+			o, next := ordered(t, c.wish), ordered(t, "accept")
+			require.True(t, s.tellOf(t, "n1", o, c.told).OK)
+			require.True(t, s.tell(t, "n2", next).OK) // one worker takes them in turn: with this the first is through
+			for _, says := range c.says {
+				require.Equal(t, o.ID.String()+" "+says, <-calls)
+			}
+			require.Equal(t, next.ID.String()+" "+accepts, <-calls)
+
+			c.want.Notices, c.want.Accepted = 2, c.want.Accepted+1
+			c.want.countByEvent(c.told)
+			c.want.Paid++
+			require.NoError(t, s.Until(t.Context(), func(now Stats) bool { return now.Accepted == c.want.Accepted }))
+			require.Equal(t, c.want, s.Stats())
+		})
+	}
+}
+
+// countByEvent counts the notice that tells of an event.
+func (s *Stats) countByEvent(e order.Event) {
+	switch e.Type {
+	case order.EventReturning:
+		s.CalledOff++
+	case order.EventOverdue:
+		s.Overdue++
+	case order.EventPaid:
+		s.Paid++
+	}
+}
+
+// told sends a notice of a type whose body says no more than its order.
+func (s *shop) told(t *testing.T, noticeType string, o *order.Order) {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"type": noticeType, "data": map[string]any{"order": Order{o.ID.String(), o.Metadata}}})
+	require.NoError(t, err)
+	require.True(t, s.notifier.Send(t.Context(), s.endpoint, merchant.Notice{ID: noticeType, Type: noticeType, Body: body}).OK)
+}
+
+// A refund tells of an order, and so may what is not known yet; neither is a
+// reason to deliver it.
+func TestWhatOnlyTellsIsCountedAndLeftAlone(t *testing.T) {
+	t.Parallel()
+	url, calls := api(t)
+	s := open(t, Options{API: url, Key: "key", AutoDeliver: true, Workers: 1})
+	s.Start()
+	o, last := ordered(t, "deliver"), ordered(t, "accept")
+	s.told(t, merchant.RefundSucceeded, o)
+	s.told(t, "order.sung", o)
+	require.NoError(t, s.Wait(t.Context(), o.ID.String()))
+	require.True(t, s.tell(t, "n3", last).OK)
+	require.Contains(t, <-calls, last.ID.String())
+	require.NoError(t, s.Until(t.Context(), func(now Stats) bool {
+		return now == Stats{Notices: 3, Refunded: 1, Unknown: 1, Paid: 1, Accepted: 1}
+	}))
+}
+
+func TestAProtestComesWhenTheMoneyIsBack(t *testing.T) {
+	t.Parallel()
+	url, calls := api(t)
+	s := open(t, Options{API: url, Key: "key", AutoDeliver: true})
+	s.Start()
+	o := ordered(t, "protest")
+	s.told(t, merchant.RefundSucceeded, o)
+	require.Equal(t, o.ID.String()+" delivered proof=true reason=false", <-calls)
+	require.NoError(t, s.Until(t.Context(), func(now Stats) bool { return now == Stats{Notices: 1, Refunded: 1, Delivered: 1} }))
+}
+
+// An order has several notices; each is taken once, whatever came before.
+func TestNoticesOfOneOrderAreToldApart(t *testing.T) {
+	t.Parallel()
+	s, o := open(t, Options{}), ordered(t, "")
+	for range 2 {
+		require.True(t, s.tell(t, "paid", o).OK)
+		require.True(t, s.tellOf(t, "overdue", o, reminded).OK)
+		require.True(t, s.tellOf(t, "called off", o, calledOff).OK)
+	}
+	require.Equal(t, Stats{Notices: 3, Paid: 1, Overdue: 1, CalledOff: 1, Duplicates: 3}, s.Stats())
+}
 
 // One worker takes orders in turn, so the second order's call shows that the
 // first was left alone.
@@ -247,7 +387,7 @@ func TestFullQueuePutsNoticesOff(t *testing.T) {
 	require.NoError(t, s.Until(t.Context(), func(now Stats) bool { return now.Accepted == 1 }))
 	require.True(t, s.tell(t, "n2", second).OK, "what was put off is not remembered as taken")
 	require.NoError(t, s.Until(t.Context(), func(now Stats) bool {
-		return now == Stats{Notices: 2, Accepted: 2, Busy: 1}
+		return now == Stats{Notices: 2, Paid: 2, Accepted: 2, Busy: 1}
 	}))
 }
 
@@ -268,7 +408,7 @@ func TestStopInTheMiddleOfACall(t *testing.T) {
 	s.Stop()
 	s.Stop()
 	s.Start()
-	require.Equal(t, Stats{Notices: 1}, s.Stats())
+	require.Equal(t, Stats{Notices: 1, Paid: 1}, s.Stats())
 	require.Equal(t, http.StatusServiceUnavailable, s.tell(t, "n2", ordered(t, "accept")).HTTPStatus, "a stopped merchant takes no work")
 }
 

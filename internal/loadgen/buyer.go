@@ -37,7 +37,8 @@ type buyer struct {
 	script script
 	rng    *rand.Rand
 	came   time.Time
-	order  *api.Order // nil before it is made
+	seller string
+	order  *api.Order // as it was made; nil before
 }
 
 func (b *buyer) orderID() string {
@@ -71,7 +72,7 @@ func (b *buyer) orders(demo string, within time.Duration) error {
 
 func (b *buyer) wish(demo string, within time.Duration) api.NewOrder {
 	o := api.NewOrder{
-		MerchantID: b.t.o.MerchantID, BuyerID: fmt.Sprintf("b_%03d", b.rng.IntN(500)), Currency: "CNY", Channel: channel,
+		MerchantID: b.seller, BuyerID: fmt.Sprintf("b_%03d", b.rng.IntN(500)), Currency: "CNY", Channel: channel,
 		Items:            []api.Item{{SKU: b.t.o.SKU, Name: "Tea", Quantity: 1 + b.rng.Int64N(2), UnitPrice: 100 * (5 + b.rng.Int64N(95))}},
 		PayWithinSeconds: int64(within / time.Second),
 		Metadata:         map[string]string{"script": b.script.name, "expect": b.script.ending},
@@ -118,44 +119,55 @@ func (b *buyer) confirms() error {
 	})
 }
 
-// awaits looks at the order, after a first wait and then ever less often, until
-// it stands where wanted. When too many wait already, this one gives up.
+// asksBack asks for money of a delivered order.
+func (b *buyer) asksBack(amount int64) error {
+	return b.step(func(ctx context.Context) error {
+		_, err := b.t.api.AskRefund(ctx, b.order.ID, api.NewRefund{Amount: amount, Reason: "not as it was described"})
+		return err
+	})
+}
+
+// awaits waits until the order has a status.
 func (b *buyer) awaits(status string, after time.Duration) error {
+	_, err := b.sees(status, after, func(o *api.Order) bool { return o.Status == status })
+	return err
+}
+
+// sees looks at the order, after a first wait and then ever less often, until it
+// is as wanted. When too many wait already, this one gives up.
+func (b *buyer) sees(what string, after time.Duration, wanted func(*api.Order) bool) (*api.Order, error) {
 	select {
 	case b.t.waiting <- struct{}{}:
 		defer func() { <-b.t.waiting }()
 	default:
-		return fmt.Errorf("%w: %d buyers are waiting", errTooLong, cap(b.t.waiting))
+		return nil, fmt.Errorf("%w: %d buyers are waiting", errTooLong, cap(b.t.waiting))
 	}
 	if err := b.waits(after); err != nil {
-		return err
+		return nil, err
 	}
 	pause := firstPause
 	for range maxLooks {
 		if err := b.waits(pause); err != nil {
-			return err
+			return nil, err
 		}
-		now, err := b.looks()
+		o, err := b.looks()
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if now == status {
-			return nil
+		if wanted(o) {
+			return o, nil
 		}
 		pause = min(2*pause, lastPause)
 	}
-	return fmt.Errorf("%w: the order is not %s", errTooLong, status)
+	return nil, fmt.Errorf("%w: the order is not %s", errTooLong, what)
 }
 
-func (b *buyer) looks() (status string, err error) {
+func (b *buyer) looks() (o *api.Order, err error) {
 	err = b.step(func(ctx context.Context) error {
-		o, err := b.t.api.Order(ctx, b.order.ID)
-		if err == nil {
-			status = o.Status
-		}
+		o, err = b.t.api.Order(ctx, b.order.ID)
 		return err
 	})
-	return status, err
+	return o, err
 }
 
 func (b *buyer) waits(d time.Duration) error {

@@ -1,12 +1,14 @@
-// Package loadgen is traffic to look at: buyers who order from one merchant, go
-// to the sandbox channel's pay page, and then do what buyers do. They pay, call
-// off, forget, pay twice or too late, confirm what they got. What each of them
-// does is a script; scripts.go has them all, and every hundred orders hold every
-// script at least once.
+// Package loadgen is traffic to look at: buyers who order from a merchant, go to
+// the sandbox channel's pay page, and then do what buyers do. They pay, call
+// off, forget, pay twice or too late, confirm what they got, want their money
+// back. What each of them does is a script; scripts.go has them all, and every
+// hundred orders hold every script at least once.
 //
 // Buyers come through the door like everybody: over the public HTTP API, with an
 // app's key, and over the pay page. What the merchant does is asked for in the
-// order's metadata ("demo") and done by the demo merchant.
+// order's metadata ("demo") and done by the demo merchant; what goes wrong at the
+// channel is chosen at the pay page. A few orders are helped by an operator, and
+// as many are left to those who look at what is held.
 //
 // The loop is open: orders come at their rate however slow the answers are, so
 // that slowness is seen in the latencies instead of in fewer orders. It never
@@ -41,11 +43,15 @@ const (
 
 // Options are what traffic needs.
 type Options struct {
-	API        string  // where the API is: http://127.0.0.1:8080
-	Key        string  // an app's key
-	Rate       float64 // orders a second; 0.2 is one every five seconds
-	MerchantID string
-	SKU        string
+	API         string  // where the API is: http://127.0.0.1:8080
+	Key         string  // an app's key
+	OperatorKey string  // an operator's
+	Rate        float64 // orders a second; 0.2 is one every five seconds
+	MerchantID  string
+	// SlowMerchantID is a merchant who has seconds to deliver and to answer, so
+	// that one sees what happens when that time passes.
+	SlowMerchantID string
+	SKU            string // both sell it
 
 	// Seed makes the sequence of scripts, and what they leave to chance, the same
 	// as in another run. 0 takes one from the clock; the log says which.
@@ -65,18 +71,19 @@ type Options struct {
 
 // Traffic is orders that keep coming. Start makes one.
 type Traffic struct {
-	o       Options
-	log     *zap.Logger
-	http    *http.Client
-	api     *api.Client
-	counts  counts
-	inHand  chan struct{} // a slot per order in hand
-	waiting chan struct{} // a slot per buyer who waits for an order to change
-	running sync.WaitGroup
-	open    context.Context // ends with Stop: no order, no further step
-	shut    context.CancelFunc
-	calls   context.Context // ends a grace later: whatever is still under way
-	hangUp  context.CancelFunc
+	o        Options
+	log      *zap.Logger
+	http     *http.Client
+	api      *api.Client // the buyers', through their app
+	operator *api.Client
+	counts   counts
+	inHand   chan struct{} // a slot per order in hand
+	waiting  chan struct{} // a slot per buyer who waits for an order to change
+	running  sync.WaitGroup
+	open     context.Context // ends with Stop: no order, no further step
+	shut     context.CancelFunc
+	calls    context.Context // ends a grace later: whatever is still under way
+	hangUp   context.CancelFunc
 }
 
 // Start lets the orders flow until Stop.
@@ -109,6 +116,7 @@ func newTraffic(o Options) *Traffic {
 		t.http.Transport = network
 	}
 	t.api = api.New(o.API, o.Key, api.WithHTTPClient(t.http), api.WithTries(tries))
+	t.operator = api.New(o.API, o.OperatorKey, api.WithHTTPClient(t.http), api.WithTries(tries))
 	t.open, t.shut = context.WithCancel(context.Background())
 	t.calls, t.hangUp = context.WithCancel(context.Background())
 	return t
@@ -125,8 +133,10 @@ func (o Options) check() error {
 		return errors.New("options: API must be the http or https URL of the API")
 	case !(o.Rate > 0 && o.Rate <= maxRate): // NaN is neither
 		return fmt.Errorf("options: Rate must be over 0 and at most %.0f orders a second", maxRate)
-	case o.MerchantID == "" || o.SKU == "":
-		return errors.New("options: MerchantID and SKU must say what is bought from whom")
+	case o.MerchantID == "" || o.SlowMerchantID == "" || o.SKU == "":
+		return errors.New("options: MerchantID, SlowMerchantID and SKU must say what is bought from whom")
+	case o.OperatorKey == "":
+		return errors.New("options: OperatorKey must be the key of an operator, who decides about orders that are held")
 	case o.InHand < 0:
 		return errors.New("options: InHand must not be negative")
 	}
@@ -160,11 +170,16 @@ func (t *Traffic) letIn(d *deck) {
 		t.counts.skip(1)
 		return
 	}
-	b := &buyer{t: t, script: d.draw(), came: time.Now(), rng: rand.New(rand.NewPCG(d.rng.Uint64(), 0))}
+	b := t.buyer(d.draw(), d.rng.Uint64())
 	t.running.Go(func() {
 		defer func() { <-t.inHand }()
 		t.serve(b)
 	})
+}
+
+// buyer is one who has just come.
+func (t *Traffic) buyer(s script, seed uint64) *buyer {
+	return &buyer{t: t, script: s, rng: rand.New(rand.NewPCG(seed, 0)), came: time.Now(), seller: t.o.MerchantID}
 }
 
 // serve takes a buyer through the script and counts how that ended.

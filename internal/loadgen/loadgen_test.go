@@ -44,13 +44,13 @@ func TestTrafficFlowsWithEveryEnding(t *testing.T) {
 		require.Equal(t, int64(196), st.Orders, "two of a hundred are bad requests")
 		require.Zero(t, st.Errors)
 		require.Zero(t, st.InHand)
+		var cutOff int64 // the last who come may not have waited to their end
 		for _, sc := range scripts() {
-			if sc.name != "paid late" && sc.name != "confirmed" { // the last may not have waited to their end
-				require.Equal(t, int64(2*sc.share), st.Ended[sc.name], sc.name)
-			}
+			require.Positive(t, st.Ended[sc.name], sc.name)
+			require.LessOrEqual(t, st.Ended[sc.name], int64(2*sc.share), sc.name)
+			cutOff += int64(2*sc.share) - st.Ended[sc.name]
 		}
-		require.GreaterOrEqual(t, st.Ended["paid late"], int64(3))
-		require.GreaterOrEqual(t, st.Ended["confirmed"], int64(2*28-10))
+		require.LessOrEqual(t, cutOff, int64(20))
 	})
 }
 
@@ -86,7 +86,7 @@ func TestOverTheNetwork(t *testing.T) {
 	enough := make(chan struct{})
 	var ended atomic.Int64
 	tr, err := Start(Options{
-		API: server.URL + "/", Key: "k", Rate: 1000, MerchantID: "m_1", SKU: "TEA-1",
+		API: server.URL + "/", Key: "k", OperatorKey: "op", Rate: 1000, MerchantID: "m_1", SlowMerchantID: "m_1 slow", SKU: "TEA-1",
 		Ended: func(string, string) {
 			if ended.Add(1) == 200 {
 				close(enough)
@@ -256,6 +256,8 @@ func TestStartRefusesWhatCannotFlow(t *testing.T) {
 		"no number":         func(o *Options) { o.Rate = math.NaN() },
 		"too much":          func(o *Options) { o.Rate = 10_001 },
 		"no merchant":       func(o *Options) { o.MerchantID = "" },
+		"no slow merchant":  func(o *Options) { o.SlowMerchantID = "" },
+		"no operator":       func(o *Options) { o.OperatorKey = "" },
 		"no SKU":            func(o *Options) { o.SKU = "" },
 		"no room":           func(o *Options) { o.InHand = -1 },
 	} {

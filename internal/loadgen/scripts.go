@@ -1,148 +1,78 @@
 package loadgen
 
-import (
-	"fmt"
-	"math/rand/v2"
-	"sync"
-	"time"
+import "math/rand/v2"
 
-	"github.com/orderflow/orderflow/producer/api"
-)
-
-// script is one way in which a buyer, and the merchant, go about an order.
+// script is one way in which a buyer, the merchant and the channel go about an
+// order.
 type script struct {
 	name   string
 	share  int    // of every hundred orders
-	as     string // how a person reads it in Stats
+	sort   sort   // the line of Stats that it is counted in …
+	as     string // … and how a person reads it there
 	steps  func(*buyer) error
 	ending string // where the system takes the order; whoever looks at it reads this in its metadata
 }
 
+// sort is a line of Stats.
+type sort string
+
+// The lines, in their order.
+const (
+	sold      sort = "sold"
+	unpaid    sort = "not paid"
+	calledOff sort = "called off"
+	amiss     sort = "paid amiss"
+	refunded  sort = "refunded"
+	byHand    sort = "operators"
+)
+
+func sorts() []sort { return []sort{sold, unpaid, calledOff, amiss, refunded, byHand} }
+
 // scripts are all the ways. Their shares sum to 100.
 func scripts() []script {
 	return []script{
-		{"confirmed", 28, "paid and confirmed", confirmed, "completed when the buyer confirms"},
-		{"delivered", 19, "paid", pays("deliver", ""), "delivered; completed after the time to complain"},
-		{"undeliverable", 6, "paid", pays("fail", ""), "refunded"},
-		{"refund slow", 1, "paid", pays("fail", "fault=refund_slow&delay=20s"), "refunding for a while, then refunded"},
-		{"accepted", 3, "paid", pays("accept", ""), "delivering"},
-		{"expired", 12, "left to expire", expired, "closed by time"},
-		{"cancelled", 8, "cancelled", cancelled, "closed"},
-		{"paid while cancelled", 4, "paid while cancelled", race, "either of the two, or closed and the money refunded"},
-		{"paid twice", 4, "paid twice", twice, "delivered, the second payment refunded"},
-		{"paid late", 3, "paid late", late, "closed, the money refunded"},
-		{"callback duplicated", 3, "paid", pays("deliver", "fault=duplicate"), "delivered once"},
-		{"callback dropped", 3, "paid", pays("deliver", "fault=drop"), "delivered, found by asking the channel"},
-		{"callback delayed", 2, "paid", delayed, "delivered, by the callback or by asking"},
-		{"wrong amount", 2, "paid wrong", pays("deliver", "fault=wrong_amount"), "held for an operator"},
-		{"bad request", 2, "bad requests", badRequest, "refused, and nothing made"},
-	}
-}
+		{"confirmed", 25, sold, "confirmed", confirmed, "completed when the buyer confirms"},
+		{"delivered", 13, sold, "paid", pays("deliver", ""), "delivered; completed after the time to complain"},
+		{"accepted", 2, sold, "paid", pays("accept", ""), "delivering, and late after two days"},
+		{"callback duplicated", 2, sold, "paid", pays("deliver", "fault=duplicate"), "delivered once"},
+		{"callback dropped", 2, sold, "paid", pays("deliver", "fault=drop"), "delivered, found by asking the channel"},
+		{"callback delayed", 2, sold, "paid", delayed, "delivered, by the callback or by asking"},
+		{"delivered late", 1, sold, "delivered when reminded", fromSlow(pays("late", "")), "delivered, after the merchant was reminded"},
 
-// pays orders and pays. demo is what the merchant does; how is a query that
-// chooses the pay page's faults.
-func pays(demo, how string) func(*buyer) error {
-	return func(b *buyer) error {
-		if err := b.orders(demo, 0); err != nil {
-			return err
-		}
-		return b.pays(b.order.Payment, how)
-	}
-}
+		{"expired", 8, unpaid, "left to expire", expired, "closed by time"},
+		{"cancelled", 6, unpaid, "cancelled", cancelled, "closed"},
+		{"bad request", 2, unpaid, "bad requests", badRequest, "refused, and nothing made"},
 
-// delayed pays; the callback comes before or after we ask the channel.
-func delayed(b *buyer) error {
-	return pays("deliver", fmt.Sprintf("fault=delay&delay=%ds", 2+b.rng.IntN(9)))(b)
-}
+		{"called off", 2, calledOff, "in time", callsOff("accept", "delivering"), "returning, then refunded: the merchant stopped the delivery"},
+		{"called off at once", 1, calledOff, "in time", callsOff("late", "paid"), "returning, then refunded: the merchant had not begun"},
+		{"called off too late", 2, calledOff, "too late", tooLate, "delivered, as the merchant proves; completed when the buyer confirms"},
+		{"called off unanswered", 1, calledOff, "without an answer", fromSlow(callsOff("silent", "delivering")), "returning, then refunded: the merchant did not answer in time"},
+		{"called off while paying", 1, calledOff, "while paying", whilePaying, "refunded, and the merchant never told"},
+		{"paid while cancelled", 3, calledOff, "while paying", race, "delivered, or closed, or refunded: whoever was first"},
+		{"never delivered", 1, calledOff, "never delivered", fromSlow(pays("ignore", "")), "refunded: late, called off, and no answer"},
+		{"never delivered, stopped", 1, calledOff, "never delivered", fromSlow(pays("accept", "")), "refunded: late, called off, and the merchant stopped it"},
 
-func confirmed(b *buyer) error {
-	if err := pays("deliver", "")(b); err != nil {
-		return err
-	}
-	if err := b.awaits("delivered", 0); err != nil {
-		return err
-	}
-	return b.confirms()
-}
+		{"paid twice", 3, amiss, "twice", twice, "delivered, the second payment refunded"},
+		{"paid late", 2, amiss, "late", late, "closed, the money refunded"},
+		{"wrong amount", 1, amiss, "the wrong amount", pays("deliver", "fault=wrong_amount"), "held for an operator; the money refunded when nobody accepts it, the order closed by time"},
 
-func expired(b *buyer) error {
-	return b.orders("", time.Duration(2+b.rng.IntN(4))*time.Second)
-}
+		{"undeliverable", 4, refunded, "undeliverable", pays("fail", ""), "refunded"},
+		{"refund slow", 1, refunded, "undeliverable", pays("break", "fault=refund_slow&delay=20s"), "refunding for a while, then refunded"},
+		{"refund replaced", 1, refunded, "closed and replaced", pays("fail", "fault=refund_failed&times=1"), "refunded, by the second refund"},
+		{"balance short", 1, refunded, "short of balance", pays("fail", "fault=balance_short&times=2"), "refunding until the balance is there, then refunded"},
+		{"refunded in part", 2, refunded, "in part", refundsPart, "delivered, a part refunded"},
+		{"refunded twice at once", 1, refunded, "twice at once", refundsTwice, "delivered, one part refunded: there was not enough for both"},
+		{"refunded after delivery", 1, refunded, "in full", refundsAll, "refunded"},
+		{"refunded when completed", 1, refunded, "in full", refundsAllLater, "refunded, out of what was the merchant's"},
 
-func cancelled(b *buyer) error {
-	if err := b.orders("", 0); err != nil {
-		return err
+		{"refund abnormal", 1, byHand, "refunds left to them", pays("fail", "fault=refund_abnormal"), "refunding, and held for an operator"},
+		{"refund retried", 1, byHand, "retried", retries, "refunded, when an operator had it asked for once more"},
+		{"refund paid out", 1, byHand, "paid out", paysOut, "refunded, past the channel"},
+		{"wrong amount accepted", 1, byHand, "accepted", accepts, "delivered, as an operator accepted the amount"},
+		{"conflict", 1, byHand, "conflicts left to them", callsOff("contradict", "delivering"), "held for an operator: delivered, and the money on its way back"},
+		{"conflict decided", 1, byHand, "conflicts decided", decides("contradict"), "delivered, or refunded when the channel was asked already"},
+		{"conflict too late", 1, byHand, "conflicts decided", decides("protest"), "refunded, and the merchant's claim noted"},
 	}
-	return b.cancels()
-}
-
-// race cancels, and pays before the answer or hardly later. Each may come too
-// late for the other; neither may be lost.
-func race(b *buyer) error {
-	if err := b.orders("deliver", 0); err != nil {
-		return err
-	}
-	var (
-		cancelled error
-		both      sync.WaitGroup
-	)
-	hesitates := time.Duration(b.rng.IntN(20)) * time.Millisecond
-	both.Go(func() { cancelled = b.cancels() })
-	paid := b.waits(hesitates)
-	if paid == nil {
-		paid = b.pays(b.order.Payment, "")
-	}
-	both.Wait()
-	if paid != nil && !isGone(paid) {
-		return paid
-	}
-	if isProblem(cancelled, api.NotAllowed) {
-		return nil
-	}
-	return cancelled
-}
-
-// twice pays two payments of one order. The first closes the second at the
-// channel, so the second is taken although it may be closed.
-func twice(b *buyer) error {
-	if err := b.orders("deliver", 0); err != nil {
-		return err
-	}
-	second, err := b.opensAnother()
-	if err != nil {
-		return err
-	}
-	if err := b.pays(b.order.Payment, ""); err != nil {
-		return err
-	}
-	return b.pays(second, "fault=late")
-}
-
-// late pays when the order is already closed.
-func late(b *buyer) error {
-	if err := b.orders("", 2*time.Second); err != nil {
-		return err
-	}
-	if err := b.awaits("closed", time.Until(b.order.ExpireAt)); err != nil {
-		return err
-	}
-	return b.pays(b.order.Payment, "fault=late")
-}
-
-// badRequest asks for what the API must refuse.
-func badRequest(b *buyer) error {
-	wrong := b.wish("", 0)
-	switch b.rng.IntN(4) {
-	case 0:
-		wrong.Items[0].Quantity = 0
-	case 1:
-		wrong.Channel = "carrier-pigeon"
-	case 2:
-		wrong.MerchantID = "m_nobody"
-	case 3:
-		wrong.Currency, wrong.Items = "¥", nil
-	}
-	return b.isRefused(wrong)
 }
 
 // deck deals the scripts by their shares: every hundred cards are a whole deck,

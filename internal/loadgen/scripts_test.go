@@ -1,7 +1,6 @@
 package loadgen
 
 import (
-	"math/rand/v2"
 	"net/http"
 	"strings"
 	"testing"
@@ -17,28 +16,54 @@ import (
 func play(t *testing.T, s *shop, name string) *Traffic {
 	t.Helper()
 	tr := newTraffic(s.options(1))
-	tr.serve(&buyer{t: tr, script: find(t, name), came: time.Now(), rng: rand.New(rand.NewPCG(1, 0))})
+	tr.serve(tr.buyer(find(t, name), 1))
 	tr.Stop()
 	return tr
 }
 
 func TestEachScriptDoesWhatItsNameSays(t *testing.T) {
 	t.Parallel()
+	const abnormal = "order fail · pay 1 refund_abnormal"
 	want := map[string]string{
 		"confirmed":           "order deliver · pay 1 · look: delivered · confirm",
 		"delivered":           "order deliver · pay 1",
-		"undeliverable":       "order fail · pay 1",
-		"refund slow":         "order fail · pay 1 refund_slow",
 		"accepted":            "order accept · pay 1",
-		"expired":             "order within 2 to 5 s",
-		"cancelled":           "order · cancel",
-		"paid twice":          "order deliver · open another · pay 1 · pay 2 late",
-		"paid late":           "order within 2 to 5 s · look: closed · pay 1 late",
 		"callback duplicated": "order deliver · pay 1 duplicate",
 		"callback dropped":    "order deliver · pay 1 drop",
 		"callback delayed":    "order deliver · pay 1 delay",
-		"wrong amount":        "order deliver · pay 1 wrong_amount",
-		"bad request":         "refuse",
+		"delivered late":      "order late of slow · pay 1",
+
+		"expired":     "order within 2 to 5 s",
+		"cancelled":   "order · cancel",
+		"bad request": "refuse",
+
+		"called off":               "order accept · pay 1 · look: delivering · cancel",
+		"called off at once":       "order late · pay 1 · look: paid · cancel",
+		"called off too late":      "order deny · pay 1 · look: delivering · cancel · look: delivered · confirm",
+		"called off unanswered":    "order silent of slow · pay 1 · look: delivering · cancel",
+		"called off while paying":  "order deliver · pay 1 drop · cancel",
+		"never delivered":          "order ignore of slow · pay 1",
+		"never delivered, stopped": "order accept of slow · pay 1",
+
+		"undeliverable":           "order fail · pay 1",
+		"refund slow":             "order break · pay 1 refund_slow",
+		"refund replaced":         "order fail · pay 1 refund_failed × 1",
+		"balance short":           "order fail · pay 1 balance_short × 2",
+		"paid twice":              "order deliver · open another · pay 1 · pay 2 late",
+		"paid late":               "order within 2 to 5 s · look: closed · pay 1 late",
+		"wrong amount":            "order deliver · pay 1 wrong_amount",
+		"refunded in part":        "order deliver · pay 1 · look: delivered · ask for a part",
+		"refunded twice at once":  "order deliver · pay 1 · look: delivered · ask for a part · ask for too much",
+		"refunded after delivery": "order deliver · pay 1 · look: delivered · ask for all of it",
+		"refunded when completed": "order deliver · pay 1 · look: delivered · confirm · ask for all of it",
+
+		"refund abnormal":       abnormal,
+		"refund retried":        abnormal + " × 1 · look: refunding, refund_abnormal · retry r2",
+		"refund paid out":       abnormal + " · look: refunding, refund_abnormal · paid-out r2 BANK-r2",
+		"wrong amount accepted": "order deliver · pay 1 wrong_amount · look: pending_pay, payment_mismatch · accept payment 1",
+		"conflict":              "order contradict · pay 1 · look: delivering · cancel",
+		"conflict decided":      "order contradict · pay 1 · look: delivering · cancel · look: refunding, delivery_conflict · resolve: delivered",
+		"conflict too late":     "order protest · pay 1 · look: delivering · cancel · look: refunded, delivery_conflict · resolve: delivered · resolve: refunded",
 	}
 	for _, sc := range scripts() {
 		if sc.name == "paid while cancelled" {
@@ -73,6 +98,29 @@ func TestARaceMayEndEitherWay(t *testing.T) {
 				require.Len(t, s.told(), 3)
 				require.Equal(t, map[string]int64{"paid while cancelled": 1}, st.Ended)
 				require.Zero(t, st.Errors)
+			})
+		})
+	}
+}
+
+// Two refunds that want more than there is: one is made. Both, or none, is what
+// the script is there to find.
+func TestTwoRefundsAtOnceMustNotBothBeMade(t *testing.T) {
+	t.Parallel()
+	for name, before := range map[string]func(http.ResponseWriter) bool{
+		"both": func(w http.ResponseWriter) bool { answer(w, 202, api.Refund{ID: "r1"}); return true },
+		"none": func(w http.ResponseWriter) bool { refuse(w, 409, api.NotAllowed); return true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newShop()
+				s.before = func(w http.ResponseWriter, r *http.Request) bool {
+					return strings.HasSuffix(r.URL.Path, "/refunds") && before(w)
+				}
+				st := play(t, s, "refunded twice at once").Stats()
+				require.Empty(t, st.Ended)
+				require.Equal(t, int64(1), st.Errors)
 			})
 		})
 	}
@@ -117,6 +165,9 @@ func TestWhatGoesWrongIsCountedByItsKind(t *testing.T) {
 			s.before = func(w http.ResponseWriter, _ *http.Request) bool { answer(w, 201, api.Order{ID: "o1"}); return true }
 		}, Stats{Orders: 1, Errors: 1}},
 		{"the delivery never comes", "confirmed", func(s *shop) { s.never = true }, Stats{Orders: 1, GaveUp: 1}},
+		{"nobody hears that it is paid", "called off", func(s *shop) { s.never = true }, Stats{Orders: 1, GaveUp: 1}},
+		{"the refund is never abnormal", "refund retried", func(s *shop) { s.never = true }, Stats{Orders: 1, GaveUp: 1}},
+		{"the operator is refused", "refund paid out", func(s *shop) { s.before = say(409, api.NotAllowed, "/refunds/") }, Stats{Orders: 1, Errors: 1}},
 		{"the close never comes", "paid late", func(s *shop) { s.never = true }, Stats{Orders: 1, GaveUp: 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -24,15 +24,15 @@ type Stats struct {
 	InHand     int              // orders whose script is not through
 	Skipped    int64            // not begun: too many in hand, or the machine too slow
 	OutOfStock int64            // not made
-	GaveUp     int64            // not confirmed, or not paid late: the order did not change in time
+	GaveUp     int64            // left in the middle of their script: the order did not change in time
 	Errors     int64            // the API or the pay page did not answer as it should
 	P50, P99   time.Duration    // of the last 4096 orders' intake; 0 before the first
 }
 
-// String is one line for a person. What has not happened is left out, but for
-// the errors.
+// String is a line on how the traffic flows and, for a person at night, one for
+// each sort of ending. What has not happened is left out, but for the errors.
 func (s Stats) String() string {
-	parts := s.endings()
+	parts := []string{plural(s.Orders, "order")}
 	for _, c := range []struct {
 		n  int64
 		as string
@@ -47,18 +47,27 @@ func (s Stats) String() string {
 		}
 	}
 	parts = append(parts, plural(s.Errors, "error"))
-	line := fmt.Sprintf("traffic %g/s: %s: %s", s.Rate, plural(s.Orders, "order"), strings.Join(parts, ", "))
+	text := fmt.Sprintf("traffic %g/s: %s", s.Rate, strings.Join(parts, ", "))
 	if s.Orders > 0 {
-		line += fmt.Sprintf("; intake p50 %s p99 %s", millis(s.P50), millis(s.P99))
+		text += fmt.Sprintf("; intake p50 %s p99 %s", millis(s.P50), millis(s.P99))
 	}
-	return line
+	for _, of := range sorts() {
+		if parts := s.endings(of); len(parts) > 0 {
+			text += fmt.Sprintf("\n  %-10s  %s", of, strings.Join(parts, ", "))
+		}
+	}
+	return text
 }
 
-// endings counts the scripts as a person reads them, in the table's order.
-func (s Stats) endings() (parts []string) {
+// endings counts the scripts of a sort as a person reads them, in the table's
+// order.
+func (s Stats) endings(of sort) (parts []string) {
 	var order []string
 	sum := map[string]int64{}
 	for _, sc := range scripts() {
+		if sc.sort != of {
+			continue
+		}
 		if !slices.Contains(order, sc.as) {
 			order = append(order, sc.as)
 		}
