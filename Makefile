@@ -1,6 +1,6 @@
 # What is checked, and how, is in .ci/run; these are its names at a keyboard.
 
-.PHONY: check build test race vet lint tidy fuzz benchmarks baseline bench-compare clean
+.PHONY: check build test race vet lint tidy fuzz soak benchmarks baseline bench-compare clean
 
 ROUNDS ?= 5
 WINDOW ?= 8s
@@ -25,6 +25,9 @@ bench-compare: build ## Orderflow beside the baselines, in turns; see bench/READ
 
 vet lint tidy fuzz benchmarks baseline: ## one step of the checks; fuzz gives every fuzz test ten seconds
 	.ci/run $@
+
+soak: ## a hundred thousand random histories, or HISTORIES of them, from SEED if it is set
+	HISTORIES=$${HISTORIES:-100000} .ci/run histories
 
 clean: ## what was built; data under .orderflow stay
 	rm -rf bin dist

@@ -17,6 +17,10 @@ type Finding struct {
 
 func (f Finding) String() string { return f.Check + ": " + f.What }
 
+// unplaced is what order.Unplaced is, of attempts a.
+const unplaced = `a.disposition = 'mismatch' AND a.paid_amount > 0
+	AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.attempt_id = a.id AND r.status NOT IN ('closed', 'canceled'))`
+
 // audit lists the rules that hold at any moment between two transactions. Each
 // query returns, as one text column, what breaks its rule.
 var audit = []struct{ check, sql string }{
@@ -34,8 +38,11 @@ var audit = []struct{ check, sql string }{
 	{"an order's stock is held, released or consumed as its status says", `
 		SELECT format('order %s is %s, its %s of %s', o.id, o.status, array_agg(m.kind ORDER BY m.kind), m.sku)
 		FROM orders o JOIN stock_moves m ON m.order_id = o.id GROUP BY o.id, o.status, m.sku
-		HAVING (o.status IN ('pending_pay', 'closing')) <> (array_agg(m.kind ORDER BY m.kind) = '{hold}')
-			OR (o.status = 'closed') <> (array_agg(m.kind ORDER BY m.kind) = '{hold,release}')`},
+		HAVING array_agg(m.kind ORDER BY m.kind) <> CASE
+				WHEN o.status IN ('pending_pay', 'closing') THEN '{hold}'::text[] WHEN o.status = 'closed' THEN '{hold,release}'
+				WHEN o.status = 'refunded' AND o.delivery->>'status' IN ('failed', 'revoked') AND o.delivery->>'unanswered' IS NULL THEN '{consume,hold,restock}'
+				ELSE '{consume,hold}' END
+			AND NOT (array_agg(m.kind ORDER BY m.kind) = '{consume,hold}' AND o.delivery->>'claim_at' IS NOT NULL)`},
 	{"no more goes back than came", `
 		SELECT format('of the %s of attempt %s %s goes back', a.paid_amount, a.id, sum(r.amount)) FROM refunds r JOIN attempts a ON a.id = r.attempt_id
 		WHERE r.status NOT IN ('closed', 'canceled') GROUP BY a.id HAVING sum(r.amount) > a.paid_amount`},
@@ -47,9 +54,18 @@ var audit = []struct{ check, sql string }{
 		SELECT format('order %s is %s and refund %s of it is %s', o.id, o.status, r.id, r.status) FROM orders o
 		JOIN attempts a ON substring(a.id::text FOR 34) = substring(o.id::text FOR 34) AND a.disposition = 'applied'
 		JOIN refunds r ON r.attempt_id = a.id WHERE o.status IN ('paid', 'delivering', 'returning')`},
-	{"what an operator must look at is held", `
-		SELECT format('order %s has refund %s, which is abnormal, and is not held', o.id, r.id) FROM refunds r
-		JOIN orders o ON substring(o.id::text FOR 34) = substring(r.id::text FOR 34) WHERE r.status = 'abnormal' AND o.hold = ''`},
+	{"an order that is refunding gives all of its money back", `
+		SELECT format('order %s is refunding, and of its %s %s goes back', o.id, a.paid_amount, coalesce(sum(r.amount), 0)) FROM orders o
+		JOIN attempts a ON substring(a.id::text FOR 34) = substring(o.id::text FOR 34) AND a.disposition = 'applied'
+		LEFT JOIN refunds r ON r.attempt_id = a.id AND r.status NOT IN ('closed', 'canceled')
+		WHERE o.status = 'refunding' GROUP BY o.id, a.id HAVING coalesce(sum(r.amount), 0) <> a.paid_amount`},
+	{"what an operator must look at is held, and nothing else", `
+		SELECT format('order %s is held for %L, its parts say %L', id, hold, want) FROM (
+			SELECT o.id, o.hold, CASE WHEN o.delivery->>'claim_at' IS NOT NULL AND o.delivery->>'resolved_at' IS NULL THEN 'delivery_conflict'
+				WHEN a.of IS NOT NULL THEN 'payment_mismatch' WHEN r.of IS NOT NULL THEN 'refund_abnormal' ELSE '' END AS want
+			FROM orders o LEFT JOIN (SELECT DISTINCT substring(id::text FOR 34) AS of FROM attempts a WHERE ` + unplaced + `) a ON a.of = substring(o.id::text FOR 34)
+			LEFT JOIN (SELECT DISTINCT substring(id::text FOR 34) AS of FROM refunds WHERE status = 'abnormal') r ON r.of = substring(o.id::text FOR 34)
+		) held WHERE hold <> want`},
 	{"at most one payment moves an order", `
 		SELECT format('order of attempt %s has %s applied payments', min(id::text), count(*)) FROM attempts WHERE disposition = 'applied'
 		GROUP BY substring(id::text FOR 34) HAVING count(*) > 1`},
@@ -68,6 +84,7 @@ var audit = []struct{ check, sql string }{
 			UNION ALL SELECT 'channel:close', a.id FROM attempts a JOIN orders o ON substring(o.id::text FOR 34) = substring(a.id::text FOR 34)
 				WHERE a.status = 'paying' AND o.status = 'closing'
 			UNION ALL SELECT 'refund:submit', id FROM refunds WHERE status = 'created'
+			UNION ALL SELECT 'payment:return', id FROM attempts a WHERE ` + unplaced + `
 		) owed LEFT JOIN outbox b ON b.kind = owed.kind AND b.subject = owed.id WHERE b.subject IS NULL`},
 	{"a refund that was asked for is followed up", `
 		SELECT format('refund %s is processing and owed by no row', r.id) FROM refunds r

@@ -67,7 +67,7 @@ func (s *Store) changeBatch(ctx context.Context, conn *pgxpool.Conn, list []chan
 	for id, o := range found {
 		w.changes(before[id], o)
 	}
-	w.deaths()
+	w.troubles()
 	w.now = s.now() // what a change made due is due now
 	b = &pgx.Batch{}
 	due := w.queue(b)
@@ -149,15 +149,15 @@ func (w *writes) settle(t *tasks.Settlement, err error, live map[tasks.Key]rowVe
 	}
 }
 
-// deaths owes an alert for each row that the batch leaves dead. It comes last:
-// a row that an event has made pointless meanwhile is deleted, and nobody need
-// hear of it.
-func (w *writes) deaths() {
+// troubles owes an alert for each row that the batch leaves dead, or that has
+// failed too often. It comes last: a row that an event has made pointless
+// meanwhile is deleted, and nobody need hear of it.
+func (w *writes) troubles() {
 	for _, row := range w.outbox {
 		if row == nil {
 			continue
 		}
-		if m, dead := tasks.Death(*row); dead {
+		if m, rings := tasks.Trouble(*row, w.now); rings {
 			w.owe(m)
 		}
 	}

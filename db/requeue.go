@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,20 +14,29 @@ import (
 // Requeue makes a row due now, dead or alive, as if it had never been tried,
 // and notes on its order's timeline who wanted it and why. A row that belongs
 // to no order is requeued as well. Copies of it in Redis are of the generation
-// before and do nothing. order.ErrNotFound when it is not owed, or no longer.
+// before and do nothing. order.ErrNotFound when it is not owed, or no longer. A
+// row whose time is somebody's right (tasks.Kind.Granted) is refused before it.
 func (d *DB) Requeue(ctx context.Context, k tasks.Key, by order.Actor, why string, now time.Time) error {
 	return wrap(pgx.BeginFunc(ctx, d.hot, func(tx pgx.Tx) error {
 		o, err := lockOrder(ctx, tx, k.Order())
 		if err != nil {
 			return err
 		}
-		tag, err := tx.Exec(ctx, `UPDATE outbox SET generation = generation + 1, attempts = 0, dead_at = NULL, promoted_at = NULL, due_at = $3
-			WHERE kind = $1 AND subject = $2`, string(k.Kind), [16]byte(k.Subject), now)
-		if err != nil {
-			return err
-		}
-		if tag.RowsAffected() == 0 {
+		var due time.Time
+		var waits bool
+		err = tx.QueryRow(ctx, `SELECT due_at, dead_at IS NULL AND attempts = 0 AND due_at > $3 FROM outbox WHERE kind = $1 AND subject = $2 FOR UPDATE`,
+			string(k.Kind), [16]byte(k.Subject), now).Scan(&due, &waits)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
 			return order.ErrNotFound
+		case err != nil:
+			return err
+		case waits && k.Kind.Granted():
+			return &order.Refusal{Step: "requeue " + string(k.Kind), Why: "nothing of it has failed: it has until " + due.UTC().Format(time.RFC3339)}
+		}
+		if _, err := tx.Exec(ctx, `UPDATE outbox SET generation = generation + 1, attempts = 0, dead_at = NULL, promoted_at = NULL, due_at = $3
+			WHERE kind = $1 AND subject = $2`, string(k.Kind), [16]byte(k.Subject), now); err != nil {
+			return err
 		}
 		if o == nil {
 			return nil

@@ -45,6 +45,19 @@ func TestARequeueIsOnTheTimeline(t *testing.T) {
 	require.Len(t, slices.DeleteFunc(after, func(e order.Event) bool { return e.Type != order.EventRequeued }), 1, "what is not owed leaves no trace")
 }
 
+// The buyer's time to complain is not cut short by a requeue: nothing has failed.
+func TestARequeueTakesNobodysTime(t *testing.T) {
+	b := newBench(t)
+	o, a := b.created("TEA", 1)
+	require.NoError(t, b.Update(b.ctx, o.ID, nil, func(o *order.Order) error { return o.Receive(paid(a, b.now()), b.now()) }))
+	require.NoError(t, b.Update(b.ctx, o.ID, nil, func(o *order.Order) error { return o.Deliver("SF1", "merchant:m_1", b.now()) }))
+	k := tasks.About(tasks.OrderComplete, o.ID)
+	before := b.row(k)
+	require.ErrorIs(t, b.Requeue(b.ctx, k, "operator:alice", "impatient", b.now()), order.ErrNotAllowed)
+	require.Equal(t, before, b.row(k))
+	require.NoError(t, b.Requeue(b.ctx, k, "operator:alice", "it is late", before.DueAt.Add(time.Second)), "when the time is over it may be")
+}
+
 func TestARowOfNoOrderIsRequeued(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)

@@ -75,6 +75,7 @@ func Postings(o *order.Order, e order.Event) []Posting {
 		}
 		return []Posting{{debit, credit, amount, Code(currency)}}
 	}
+	e.Detail = whole(o, e)
 	d := e.Detail
 	switch e.Type {
 	case order.EventPaid:
@@ -104,6 +105,20 @@ func Postings(o *order.Order, e order.Event) []Posting {
 			post(Pending(o.MerchantID), PlatformFee, fee, o.Currency)...)
 	}
 	return nil
+}
+
+// whole is e's detail with the payment that a refund's event is about. The first
+// release wrote refunds' events without it; what it gave back cannot have been
+// placed anew since.
+func whole(o *order.Order, e order.Event) order.Detail {
+	d := e.Detail
+	if d.Refund.IsZero() || d.Disposition != "" {
+		return d
+	}
+	if a := o.Attempt(d.Attempt); a != nil {
+		d.Disposition, d.Currency = a.Disposition, a.PaidCurrency
+	}
+	return d
 }
 
 // givenBack is the account whose money a refund gives back. A payment that came

@@ -43,7 +43,10 @@ type Options struct {
 	// MaxIdlePerHost is how many connections to one merchant are kept open
 	// between notices: 16 when zero.
 	MaxIdlePerHost int
-	Log            *zap.Logger
+	// Transport carries the exchanges in place of the network. Whoever sets it
+	// answers for where they go: the guard of addresses is in our own.
+	Transport http.RoundTripper
+	Log       *zap.Logger
 }
 
 // Notifier sends notices. It is safe for concurrent use.
@@ -52,7 +55,7 @@ type Notifier struct {
 	timeouts      Timeouts
 	dialer        net.Dialer
 	tls           *tls.Config
-	transport     *http.Transport
+	transport     http.RoundTripper
 	log           *zap.Logger
 }
 
@@ -72,7 +75,10 @@ func NewNotifier(o Options) *Notifier {
 	if !n.allowLoopback {
 		n.dialer.Control = newGuard().Safe
 	}
-	n.transport = n.newTransport(cmp.Or(o.MaxIdlePerHost, 16))
+	n.transport = o.Transport
+	if n.transport == nil {
+		n.transport = n.newTransport(cmp.Or(o.MaxIdlePerHost, 16))
+	}
 	return n
 }
 
@@ -206,4 +212,4 @@ func (n *Notifier) request(ctx context.Context, e Endpoint, notice Notice, at ti
 
 // Close closes the connections that are kept open. Sends under way are not
 // touched: whoever started them ends them by their context.
-func (n *Notifier) Close() { n.transport.CloseIdleConnections() }
+func (n *Notifier) Close() { (&http.Client{Transport: n.transport}).CloseIdleConnections() }

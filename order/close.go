@@ -23,6 +23,12 @@ func (o *Order) Cancel(reason string, by Actor, now time.Time) error {
 		return nil
 	case PendingPay:
 		o.CancelAt = now
+	case Closing:
+		if o.CancelAt.IsZero() { // its time was over; should it turn out paid all the same, it is called off
+			o.CancelAt = now
+			o.record(EventClosing, by, now, Detail{Reason: reason})
+			return nil
+		}
 	}
 	return o.close(reason, by, now)
 }

@@ -40,7 +40,9 @@ func (o *Order) Deliver(proof string, by Actor, now time.Time) error {
 			return &Refusal{"deliver", o.Status, "it was called off: a delivery that was faster needs a proof"}
 		}
 		o.delivered(proof, by, now, d)
-		o.record(EventCancelTooLate, System, now, Detail{Reason: "the goods were already delivered"})
+		if !o.CancelAt.IsZero() {
+			o.record(EventCancelTooLate, System, now, Detail{Reason: "the goods were already delivered"})
+		}
 		return nil
 	case Refunding, Refunded:
 		if !o.Delivery.ClaimAt.IsZero() || o.Delivery.Status == DeliveryDone {
@@ -65,14 +67,13 @@ func (o *Order) delivered(proof string, by Actor, now time.Time, d Detail) {
 // money back (O11, R1). Of an order that was called off, it is the answer that
 // was asked for (O9).
 func (o *Order) FailDelivery(reason string, by Actor, now time.Time) error {
-	switch o.Status {
-	case Refunding, Refunded:
+	switch {
+	case o.stopped():
 		return ErrAlready
-	case Returning:
+	case o.Status == Returning:
 		o.revoked(reason, by, now)
 		return nil
-	case Paid, Delivering:
-	default:
+	case o.Status != Paid && o.Status != Delivering:
 		return &Refusal{"fail the delivery of", o.Status, ""}
 	}
 	o.Delivery.move(DeliveryFailed)
@@ -95,13 +96,13 @@ func (o *Order) callOff(reason string, by Actor, now time.Time) {
 // the buyer gets the money back (O9).
 func (o *Order) Revoke(reason string, by Actor, now time.Time) error {
 	const step = "revoke the delivery of"
-	switch o.Status {
-	case Returning:
+	switch {
+	case o.Status == Returning:
 		o.revoked(reason, by, now)
 		return nil
-	case Refunding, Refunded:
+	case o.stopped():
 		return ErrAlready
-	case Paid, Delivering:
+	case o.Status == Paid, o.Status == Delivering:
 		return &Refusal{step, o.Status, "nobody has called it off; report failed when you cannot deliver"}
 	}
 	return &Refusal{step, o.Status, "only an order that is returning has its delivery revoked"}
@@ -119,6 +120,12 @@ func (o *Order) RevokeUnanswered(now time.Time) error {
 	o.Delivery.Unanswered = true
 	o.revoked("the merchant did not answer in time", System, now)
 	return nil
+}
+
+// stopped says that the delivery came to nothing and the money goes back. One
+// that was refunded after its delivery was not stopped.
+func (o *Order) stopped() bool {
+	return (o.Status == Refunding || o.Status == Refunded) && o.Delivery.Status != DeliveryDone
 }
 
 func (o *Order) revoked(reason string, by Actor, now time.Time) {

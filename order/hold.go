@@ -104,8 +104,10 @@ func (o *Order) ResolveConflict(delivered bool, by Actor, why string, now time.T
 	switch {
 	case d == nil || d.ClaimAt.IsZero():
 		return &Refusal{step, o.Status, "there is none: nobody reported a delivery after the refund began"}
-	case !d.conflict():
+	case !d.conflict() && delivered == (d.Status == DeliveryDone):
 		return ErrAlready
+	case !d.conflict():
+		return &Refusal{step, o.Status, "it was decided the other way"}
 	case delivered && (o.Status != Refunding || o.asked()):
 		return &Refusal{step, o.Status, "the channel was already asked for the refund, which stands: resolve it as refunded"}
 	}

@@ -177,9 +177,14 @@ func (o *Order) submitted(id RefundID) (*Refund, error) {
 // RetryRefund has an abnormal refund asked for once more, with the same number
 // (R6): the buyer's account was mended.
 func (o *Order) RetryRefund(id RefundID, by Actor, why string, now time.Time) error {
-	r, err := o.abnormal("retry a refund of", id)
-	if err != nil {
-		return err
+	r := o.Refund(id)
+	switch {
+	case r == nil:
+		return o.noRefund(id)
+	case r.Status == RefundProcessing, r.Status == RefundSuccess:
+		return ErrAlready
+	case r.Status != RefundAbnormal:
+		return notAbnormal("retry a refund of", o, r)
 	}
 	r.move(RefundProcessing)
 	r.Problem = ""
@@ -188,31 +193,35 @@ func (o *Order) RetryRefund(id RefundID, by Actor, why string, now time.Time) er
 }
 
 // PayOutRefund notes that an abnormal refund was paid out past the channel, by
-// a bank transfer say (R6). voucher proves it.
+// a bank transfer say (R6). voucher proves it. Only the same voucher again is
+// the same step again: any other word about money that is home, or that the
+// channel is being asked for, may be of money that went twice.
 func (o *Order) PayOutRefund(id RefundID, voucher string, by Actor, why string, now time.Time) error {
-	r, err := o.abnormal("pay out a refund of", id)
+	const step = "pay out a refund of"
+	r := o.Refund(id)
 	switch {
-	case err != nil:
-		return err
+	case r == nil:
+		return o.noRefund(id)
 	case voucher == "":
-		return &Refusal{"pay out a refund of", o.Status, "the voucher is missing: the number of the transfer"}
+		return &Refusal{step, o.Status, "the voucher is missing: the number of the transfer"}
+	case r.Status == RefundSuccess && r.Voucher == voucher:
+		return ErrAlready
+	case r.Status == RefundSuccess && r.Voucher != "":
+		return &Refusal{step, o.Status, "refund " + id.Compact() + " was paid out with " + r.Voucher + ": was it paid twice?"}
+	case r.Status == RefundSuccess:
+		return &Refusal{step, o.Status, "the channel has brought refund " + id.Compact() + " home: was it paid twice?"}
+	case r.Status == RefundProcessing:
+		return &Refusal{step, o.Status, "the channel is being asked for refund " + id.Compact() + ": wait for its answer, or it is paid twice"}
+	case r.Status != RefundAbnormal:
+		return notAbnormal(step, o, r)
 	}
 	r.Voucher = voucher
 	o.succeed(EventRefundPaidOut, r, by, now, Detail{Proof: voucher, Reason: why})
 	return nil
 }
 
-func (o *Order) abnormal(step string, id RefundID) (*Refund, error) {
-	r := o.Refund(id)
-	switch {
-	case r == nil:
-		return nil, o.noRefund(id)
-	case r.Status == RefundProcessing, r.Status == RefundSuccess:
-		return nil, ErrAlready
-	case r.Status != RefundAbnormal:
-		return nil, &Refusal{step, o.Status, "refund " + id.Compact() + " is " + string(r.Status) + ", not abnormal"}
-	}
-	return r, nil
+func notAbnormal(step string, o *Order, r *Refund) error {
+	return &Refusal{step, o.Status, "refund " + r.ID.Compact() + " is " + string(r.Status) + ", not abnormal"}
 }
 
 // CancelRefund calls a refund back before any channel was asked for it (R8).
@@ -234,7 +243,10 @@ func (o *Order) CancelRefund(id RefundID, by Actor, why string, now time.Time) e
 		}
 	case Late, Duplicate:
 		return &Refusal{step, o.Status, "the money is the buyer's: it came too late, or twice"}
-	case Mismatch: // it waits for an operator again
+	case Mismatch: // it waits for an operator again; each time takes an id of those that there are
+		if o.count(r.Attempt, RefundCanceled) >= maxReplaced {
+			return &Refusal{step, o.Status, "it was called back before: let the money go, or take it for the order"}
+		}
 	}
 	o.cancelRefund(r, by, why, now)
 	return nil
@@ -282,9 +294,12 @@ func (o *Order) sum(counted func(*Refund) bool) (sum int64) {
 }
 
 // replaced counts the refunds of a payment that the channel closed.
-func (o *Order) replaced(id AttemptID) (n int) {
+func (o *Order) replaced(id AttemptID) int { return o.count(id, RefundClosed) }
+
+// count counts the refunds of a payment in a status.
+func (o *Order) count(id AttemptID, s RefundStatus) (n int) {
 	for _, r := range o.Refunds {
-		if r.Attempt == id && r.Status == RefundClosed {
+		if r.Attempt == id && r.Status == s {
 			n++
 		}
 	}

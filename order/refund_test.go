@@ -54,3 +54,23 @@ func TestARefundOfAnotherPaymentMovesNothing(t *testing.T) {
 		require.Equal(t, s, o.Status)
 	}
 }
+
+// A refund's id is one of sixty-four: whoever calls a return back and sends it
+// off again by turns comes to an end long before the ids do.
+func TestAReturnIsNotCalledBackForEver(t *testing.T) {
+	t.Parallel()
+	o := open(t)
+	r := receipt(o.Attempts[0])
+	r.Amount--
+	require.NoError(t, o.Receive(r, noon))
+	for n := 0; ; n++ {
+		require.Less(t, n, 5)
+		require.NoError(t, o.ReturnMismatch(r.Attempt, operator, "back", noon))
+		last := o.Refunds[len(o.Refunds)-1]
+		if err := o.CancelRefund(last.ID, operator, "a mistake", noon); err != nil {
+			require.ErrorIs(t, err, order.ErrNotAllowed)
+			require.Equal(t, order.RefundCreated, last.Status, "and the money goes")
+			return
+		}
+	}
+}

@@ -21,7 +21,7 @@ var answers = []struct {
 }{
 	{"Expire in time", "t a a a a a a a a a", func(o *order.Order) error { return o.Expire(o.ExpireAt) }},
 	{"Expire too early", "r a a a a a a a a a", func(o *order.Order) error { return o.Expire(o.ExpireAt.Add(-time.Nanosecond)) }},
-	{"Cancel", "t a a t t r r a a a", func(o *order.Order) error { return o.Cancel("no longer", app, noon) }},
+	{"Cancel", "t t a t t r r a a a", func(o *order.Order) error { return o.Cancel("no longer", app, noon) }},
 	{"Pay", "t r r r r r r r r r", func(o *order.Order) error { _, err := o.Pay("sandbox", app, noon); return err }},
 	{"Accept", "r r r t a a a r r r", func(o *order.Order) error { return o.Accept(merchant, noon) }},
 	{"Deliver", "r r r t t a a t t t", func(o *order.Order) error { return o.Deliver("SF1", merchant, noon) }},
@@ -135,9 +135,9 @@ func TestEachMethodOnEachRefund(t *testing.T) {
 		closes, retry, payOut     byte
 	}{
 		{order.RefundCreated, 't', 't', 'r', 'r', 'r', 'r'},
-		{order.RefundProcessing, 'a', 't', 't', 't', 'a', 'a'},
+		{order.RefundProcessing, 'a', 't', 't', 't', 'a', 'r'},
 		{order.RefundAbnormal, 'a', 't', 'a', 't', 't', 't'},
-		{order.RefundSuccess, 'a', 'a', 'a', 'a', 'a', 'a'},
+		{order.RefundSuccess, 'a', 'a', 'a', 'a', 'a', 'r'},
 		{order.RefundClosed, 'a', 'r', 'a', 'a', 'r', 'r'},
 		{order.RefundCanceled, 'a', 'r', 'a', 'a', 'r', 'r'},
 	} {

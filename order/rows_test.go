@@ -139,6 +139,8 @@ var rows = map[string]func(*testing.T){
 			require.Equal(t, order.Refunded, o.Status)
 			last := o.Events()[len(o.Events())-1]
 			require.Empty(t, order.StockMoves(o, last), "the goods are gone")
+			asks(t, o, func(o *order.Order) error { return o.FailDelivery("", merchant, noon) }, 'r', "it was delivered")
+			asks(t, o, func(o *order.Order) error { return o.Revoke("", merchant, noon) }, 'r', "it was delivered")
 		}
 	},
 	"O15 late money leaves a closed order closed": func(t *testing.T) {
@@ -294,6 +296,8 @@ var rows = map[string]func(*testing.T){
 		require.NoError(t, o.PayOutRefund(id, "BANK-1", operator, "by bank", noon))
 		require.Equal(t, order.RefundSuccess, o.Refunds[0].Status)
 		require.Equal(t, "BANK-1", o.Refunds[0].Voucher)
+		asks(t, o, func(o *order.Order) error { return o.PayOutRefund(id, "BANK-1", operator, "by bank", noon) }, 'a', "the same again")
+		asks(t, o, func(o *order.Order) error { return o.PayOutRefund(id, "BANK-2", operator, "by bank", noon) }, 'r', "another transfer: it was paid twice")
 		require.Equal(t, order.Refunded, o.Status)
 		require.Empty(t, o.Hold)
 	},
@@ -397,6 +401,8 @@ var rows = map[string]func(*testing.T){
 		require.Equal(t, order.Delivered, o.Status)
 		require.Equal(t, order.RefundCanceled, o.Refunds[0].Status)
 		require.Empty(t, o.Hold)
+		asks(t, o, func(o *order.Order) error { return o.ResolveConflict(true, operator, "", noon) }, 'a', "again")
+		asks(t, o, func(o *order.Order) error { return o.ResolveConflict(false, operator, "", noon) }, 'r', "another operator thinks the refund stands")
 		require.NoError(t, o.Complete(app, noon))
 
 		o = conflict(t, submitted(t))
@@ -404,6 +410,7 @@ var rows = map[string]func(*testing.T){
 		require.NoError(t, o.ResolveConflict(false, operator, "the money is gone", noon))
 		require.Empty(t, o.Hold)
 		asks(t, o, func(o *order.Order) error { return o.ResolveConflict(false, operator, "", noon) }, 'a', "again")
+		asks(t, o, func(o *order.Order) error { return o.ResolveConflict(true, operator, "", noon) }, 'r', "another operator thinks that it is delivered")
 		require.NoError(t, o.SucceedRefund(o.Refunds[0].ID, noon))
 		last := o.Events()[len(o.Events())-1]
 		require.Empty(t, order.StockMoves(o, last), "the goods are gone, says the merchant")

@@ -201,6 +201,22 @@ var steps = []struct {
 	},
 }
 
+// A buyer who calls off an order that is closing by its timer has said what is
+// wanted: should the money have been on its way, it goes back (decision 0009).
+func TestCalledOffWhileItsTimeWasOver(t *testing.T) {
+	t.Parallel()
+	o := open(t)
+	require.NoError(t, o.Expire(o.ExpireAt))
+	require.Equal(t, order.Closing, o.Status)
+	require.NoError(t, o.Cancel("changed my mind", app, noon))
+	require.Equal(t, order.Closing, o.Status)
+	asks(t, o, func(o *order.Order) error { return o.Cancel("again", app, noon) }, 'a', "said before")
+	require.NoError(t, o.Receive(receipt(o.Attempts[0]), noon))
+	require.Equal(t, order.Refunding, o.Status)
+	require.True(t, o.Delivery.Untold)
+	require.Equal(t, o.Received(), o.Refunds[0].Amount)
+}
+
 func refundAll(t *testing.T, o *order.Order) error {
 	t.Helper()
 	r, err := o.AskRefund(0, "broken", app, noon)

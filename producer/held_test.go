@@ -135,10 +135,14 @@ func TestTheTimelineHasWhatEventsSay(t *testing.T) {
 		o.Requeued("payment:query/x", "operator:alice", "mended", o.CreatedAt)
 		return nil
 	}, soldOut)
-	events := want[api.Timeline](d.call("merchant", "GET", "/v1/orders/"+o.ID+"/events", ""), 200).Events
+	events := want[api.Timeline](d.call("operator", "GET", "/v1/orders/"+o.ID+"/events", ""), 200).Events
 	require.Equal(t, 1, events[3].Level, events)
 	require.Equal(t, "payment:query/x", events[4].Task)
 	require.Equal(t, "mended", events[4].Reason)
+	require.Equal(t, "operator:alice", events[4].Actor)
+	seen := want[api.Timeline](d.call("merchant", "GET", "/v1/orders/"+o.ID+"/events", ""), 200).Events[4]
+	require.Equal(t, "operator", seen.Actor, "which operator acted is nothing to a merchant")
+	require.Empty(t, seen.Reason, "nor why")
 	require.Equal(t, "applied", events[6].Disposition)
 	require.Equal(t, 1, want[api.Order](d.call("app", "GET", "/v1/orders/"+o.ID, ""), 200).Delivery.Overdue)
 }

@@ -67,6 +67,9 @@ func (s *server) listEvents(ctx context.Context, in *OrderPath) (*eventsOutput, 
 	out := &eventsOutput{api.Timeline{Events: make([]api.Event, len(events))}}
 	for i, e := range events {
 		out.Body.Events[i] = eventView(e)
+		if callOf(ctx).principal.Role == access.Merchant {
+			out.Body.Events[i] = withoutOperator(out.Body.Events[i])
+		}
 	}
 	return out, nil
 }

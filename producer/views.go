@@ -1,8 +1,10 @@
 package producer
 
 import (
+	"strings"
 	"time"
 
+	"github.com/orderflow/orderflow/internal/access"
 	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/producer/api"
@@ -64,6 +66,15 @@ func eventView(e order.Event) api.Event {
 		v.RefundID = d.Refund.Compact()
 	}
 	return v
+}
+
+// withoutOperator is an event as a merchant sees it: which operator acted, and
+// why, is the platform's own.
+func withoutOperator(e api.Event) api.Event {
+	if role, _, _ := strings.Cut(e.Actor, ":"); role == string(access.Operator) {
+		e.Actor, e.Reason = role, ""
+	}
+	return e
 }
 
 // utc keeps a time that was never set unset.

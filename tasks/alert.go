@@ -31,6 +31,7 @@ type AlertName string
 // The sorts of alert.
 const (
 	AlertTaskDead         AlertName = "task_dead"         // nothing more happens to a task by itself
+	AlertTaskStuck        AlertName = "task_stuck"        // a task goes on failing, and money waits for it
 	AlertMismatch         AlertName = "payment_mismatch"  // a payment of the wrong sum (P8)
 	AlertRefundAbnormal   AlertName = "refund_abnormal"   // a channel cannot give money back (R5)
 	AlertBalanceShort     AlertName = "balance_short"     // our balance at a channel is short (R3)
@@ -41,7 +42,7 @@ const (
 
 // AlertNames lists every AlertName.
 func AlertNames() []AlertName {
-	return []AlertName{AlertTaskDead, AlertMismatch, AlertRefundAbnormal, AlertBalanceShort, AlertDeliveryFailed, AlertDeliveryOverdue, AlertDeliveryConflict}
+	return []AlertName{AlertTaskDead, AlertTaskStuck, AlertMismatch, AlertRefundAbnormal, AlertBalanceShort, AlertDeliveryFailed, AlertDeliveryOverdue, AlertDeliveryConflict}
 }
 
 // The most that a Text has, in characters, and what of it may be somebody
@@ -77,10 +78,18 @@ func ReadAlert(payload []byte) (Alert, error) {
 	return a, nil
 }
 
-// Death is the alert that r is dead; a row that is alive has none. Nor has an
-// alert: whoever could not be told of it could not be told of that either.
-func Death(r Row) (m Message, dead bool) {
-	if r.DeadAt.IsZero() || r.Kind == AlertSend {
+// Trouble is the alert that r is dead, or has failed so often that somebody must
+// hear of it; most rows have none. Nor has an alert: whoever could not be told
+// of it could not be told of that either.
+func Trouble(r Row, now time.Time) (m Message, rings bool) {
+	name, is := AlertTaskDead, "dead"
+	switch {
+	case r.Kind == AlertSend:
+		return Message{}, false
+	case !r.DeadAt.IsZero():
+	case r.stuck():
+		name, is = AlertTaskStuck, "not done"
+	default:
 		return Message{}, false
 	}
 	of := ""
@@ -91,10 +100,16 @@ func Death(r Row) (m Message, dead bool) {
 	// tells one life from the other.
 	about := fmt.Sprintf("%s/%d/%d", r.Key, r.Generation, r.CreatedAt.UnixMicro())
 	return AlertOf(about, Alert{
-		Name: AlertTaskDead, Order: r.Order(), At: r.DeadAt,
-		Text: fmt.Sprintf("Task %s%s is dead after try %d: %s. Mend the cause, then run: orderflow task requeue %s %s",
-			r.Kind, of, r.Attempts, plain(r.LastError, causeMost), r.Kind, r.Subject),
+		Name: name, Order: r.Order(), At: now,
+		Text: fmt.Sprintf("Task %s%s is %s after try %d: %s. Mend the cause, then run: orderflow task requeue %s %s",
+			r.Kind, of, is, r.Attempts, plain(r.LastError, causeMost), r.Kind, r.Subject),
 	}), true
+}
+
+// stuck says that r has just failed for the time at which it rings.
+func (r Row) stuck() bool {
+	spec, err := SpecOf(r.Kind)
+	return err == nil && spec.Retry.Ring > 0 && r.Attempts == spec.Retry.Ring
 }
 
 // urlQuery is the part of a URL in which others keep their keys and signatures.

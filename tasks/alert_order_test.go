@@ -1,6 +1,7 @@
 package tasks_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -27,7 +28,8 @@ func TestWhatAlertsSay(t *testing.T) {
 		name   tasks.AlertName
 		says   []string
 	}{
-		{order.EventMismatch, order.Detail{Attempt: a, Channel: "sandbox", Reason: "asked for 1999 CNY, got 5 CNY"}, tasks.AlertMismatch, []string{"asked for 1999 CNY, got 5 CNY", "orderflow order accept-payment " + a.Compact(), "orderflow order return-payment " + a.Compact()}},
+		{order.EventMismatch, order.Detail{Attempt: a, Channel: "sandbox", Amount: 5, Currency: "CNY", Reason: "asked for 1999 CNY, got 5 CNY"}, tasks.AlertMismatch, []string{"At 2026-03-01T12:30:00Z it goes back by itself", "asked for 1999 CNY, got 5 CNY", "orderflow order accept-payment " + a.Compact(), "orderflow order return-payment " + a.Compact()}},
+		{order.EventMismatch, order.Detail{Attempt: a, Channel: "sandbox", Reason: "asked for 1999 CNY, got 0 CNY"}, tasks.AlertMismatch, []string{"No money is there to give back", "orderflow order show " + id.String()}},
 		{order.EventRefundAbnormal, order.Detail{Refund: r, Channel: "sandbox", Amount: 1999, Currency: "CNY", Reason: "account\nclosed"}, tasks.AlertRefundAbnormal, []string{"19.99 CNY", "account closed", "orderflow refund retry " + r.Compact(), "orderflow refund paid-out " + r.Compact()}},
 		{order.EventDeliveryFailed, order.Detail{Reason: "sold out"}, tasks.AlertDeliveryFailed, []string{"m_1", "19.99 CNY", "sold out", "orderflow order show " + id.String()}},
 		{order.EventOverdue, order.Detail{Level: 2}, tasks.AlertDeliveryOverdue, []string{"m_1", "due 2026-03-01T12:00:00Z", "At 2026-03-03T12:00:00Z it is called off", "orderflow order cancel " + id.String()}},
@@ -49,6 +51,29 @@ func TestWhatAlertsSay(t *testing.T) {
 			}
 			require.NotContains(t, got.Text, "…", "the command is not cut off")
 		})
+	}
+}
+
+// However long others make their names and reasons, the command is whole.
+func TestAlertsOfOrdersEndInAWholeCommand(t *testing.T) {
+	t.Parallel()
+	id := ident.New[order.Order]()
+	a, r := ident.WithPart[order.Attempt](id, 1), ident.WithPart[order.Refund](id, 0x40)
+	long := strings.Repeat("汉", 256)
+	o := &order.Order{
+		ID: id, MerchantID: long[:3*42], Currency: "CNY", DeliverWithin: 48 * time.Hour, Delivery: &order.Delivery{DeliverBy: noon},
+		Attempts: []*order.Attempt{{ID: a, Channel: long, Disposition: order.Applied, PaidAmount: order.MaxAmount, PaidCurrency: "CNY"}},
+	}
+	for event, end := range map[order.EventType]string{
+		order.EventMismatch: "orderflow order return-payment " + a.Compact() + " --why WHY", order.EventRefundAbnormal: "--voucher NO --why WHY", order.EventDeliveryFailed: "orderflow order show " + id.String(),
+		order.EventOverdue: "orderflow order cancel " + id.String() + " --why WHY", order.EventConflict: "--as delivered|refunded --why WHY",
+	} {
+		owed, _ := tasks.DefaultTerms().Follow(o, order.Event{Seq: 7, Type: event, At: noon, Detail: order.Detail{
+			Level: 2, Attempt: a, Refund: r, Channel: long, Amount: order.MaxAmount, Currency: "CNY", Reason: long, Proof: long,
+		}})
+		got, err := tasks.ReadAlert(owed[len(owed)-1].Payload)
+		require.NoError(t, err)
+		require.True(t, strings.HasSuffix(got.Text, end), "%s: %s", event, got.Text)
 	}
 }
 

@@ -2,6 +2,8 @@ package tasks_test
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -83,11 +85,11 @@ func TestDeath(t *testing.T) {
 		Key: tasks.About(tasks.DeliveryNotify, order.DeliveryID(id)), CreatedAt: noon.Add(-time.Hour), Generation: 13, Attempts: 14,
 		LastError: "status: it answered\n502 Bad Gateway",
 	}
-	_, dead := tasks.Death(r)
+	_, dead := tasks.Trouble(r, r.DeadAt)
 	require.False(t, dead, "it is alive")
 
 	r.DeadAt = noon
-	m, dead := tasks.Death(r)
+	m, dead := tasks.Trouble(r, r.DeadAt)
 	require.True(t, dead)
 	require.Equal(t, noon, m.Due)
 	got, err := tasks.ReadAlert(m.Payload)
@@ -99,7 +101,7 @@ func TestDeath(t *testing.T) {
 			"Mend the cause, then run: orderflow task requeue delivery:notify " + subject,
 	}, got)
 
-	again, _ := tasks.Death(r)
+	again, _ := tasks.Trouble(r, r.DeadAt)
 	require.Equal(t, m, again, "told twice, it is one alert")
 	for what, change := range map[string]func(*tasks.Row){
 		"requeued, and dead again": func(r *tasks.Row) { r.Generation++ },
@@ -108,14 +110,39 @@ func TestDeath(t *testing.T) {
 	} {
 		other := r
 		change(&other)
-		next, dead := tasks.Death(other)
+		next, dead := tasks.Trouble(other, other.DeadAt)
 		require.True(t, dead)
 		require.NotEqual(t, m.Key, next.Key, what)
 	}
 
 	r.Kind = tasks.AlertSend
-	_, dead = tasks.Death(r)
+	_, dead = tasks.Trouble(r, r.DeadAt)
 	require.False(t, dead, "an alert that nobody took makes no other")
+}
+
+// What goes on for ever while money waits is heard of once, whatever comes after.
+func TestATaskThatGoesOnFailingIsHeardOfOnce(t *testing.T) {
+	t.Parallel()
+	rings := map[tasks.Kind]int{}
+	for _, spec := range tasks.Specs() {
+		r := tasks.Row{Key: tasks.About(spec.Kind, ident.New[order.Order]()), CreatedAt: noon}
+		for range 40 {
+			next, owed := tasks.Later(errors.New("keys refused")).Next(r, noon)
+			require.True(t, owed)
+			if next.DeadAt.IsZero() {
+				if m, heard := tasks.Trouble(next, noon); heard {
+					rings[spec.Kind]++
+					a, err := tasks.ReadAlert(m.Payload)
+					require.NoError(t, err)
+					require.Equal(t, tasks.AlertTaskStuck, a.Name)
+					require.Contains(t, a.Text, fmt.Sprintf("is not done after try %d: keys refused", next.Attempts))
+				}
+			}
+			r = next
+			r.DeadAt = time.Time{}
+		}
+	}
+	require.Equal(t, map[tasks.Kind]int{tasks.PaymentConfirm: 1, tasks.RefundSubmit: 1}, rings)
 }
 
 // Whatever killed a task, its alert is one plain line whose command is whole.
@@ -124,7 +151,7 @@ func TestAnAlertFitsOnALine(t *testing.T) {
 	r := tasks.Row{Key: tasks.About(tasks.DeliveryNotify, ident.New[order.Order]()), DeadAt: noon}
 	rapid.Check(t, func(t *rapid.T) {
 		r.LastError = rapid.String().Draw(t, "error") + rapid.SampledFrom([]string{"", "\x1b[2J\u202e", strings.Repeat("汉", 2000), "\xff\x00"}).Draw(t, "end")
-		m, _ := tasks.Death(r)
+		m, _ := tasks.Trouble(r, r.DeadAt)
 		a, err := tasks.ReadAlert(m.Payload)
 		if err != nil || !json.Valid(m.Payload) {
 			t.Fatal(err)

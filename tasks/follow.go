@@ -67,24 +67,24 @@ func (t Terms) Follow(o *order.Order, e order.Event) (owed []Message, moot []Key
 func (t Terms) followDelivery(f *following) {
 	o, e := f.order, f.event
 	notify, deadline := About(DeliveryNotify, order.DeliveryID(o.ID)), About(DeliveryDeadline, order.DeliveryID(o.ID))
-	revoke := About(DeliveryRevoke, order.DeliveryID(o.ID))
+	revoke, remind := About(DeliveryRevoke, order.DeliveryID(o.ID)), About(MerchantNotify, order.ReminderID(o.ID))
 	switch e.Type {
 	case order.EventAccepted:
 		f.drop(notify)
 	case order.EventDelivered:
-		f.drop(notify, deadline, revoke, About(MerchantNotify, order.RevokeNoticeID(o.ID)))
+		f.drop(notify, deadline, remind, revoke, About(MerchantNotify, order.RevokeNoticeID(o.ID)))
 		f.owe(About(OrderComplete, o.ID), e.At.Add(t.CompleteAfter))
 	case order.EventDeliveryFailed:
-		f.drop(notify, deadline)
+		f.drop(notify, deadline, remind)
 	case order.EventOverdue:
 		if e.Detail.Level == order.OverdueReminded {
-			f.owe(About(MerchantNotify, order.ReminderID(o.ID)), e.At)
+			f.owe(remind, e.At)
 		}
 		if e.Detail.Level < order.OverdueCalledOff {
 			f.owe(deadline, o.OverdueAt(e.Detail.Level+1))
 		}
 	case order.EventReturning:
-		f.drop(notify, deadline, About(MerchantNotify, order.ReminderID(o.ID)))
+		f.drop(notify, deadline, remind)
 		f.owe(revoke, o.Delivery.RevokeBy)
 		f.owe(About(MerchantNotify, order.RevokeNoticeID(o.ID)), e.At)
 	case order.EventRevoked:
@@ -109,8 +109,13 @@ func (t Terms) followRefund(f *following) {
 		if d.Disposition == order.Applied && !o.Delivery.Untold {
 			f.owe(About(MerchantNotify, d.Refund), e.At)
 		}
-	case order.EventRefundAbnormal, order.EventRefundClosed, order.EventRefundCanceled:
+	case order.EventRefundAbnormal, order.EventRefundClosed:
 		f.drop(submit, query)
+	case order.EventRefundCanceled:
+		f.drop(submit, query)
+		if d.Disposition == order.Mismatch { // it waits for a decision again, and no longer than before
+			f.owe(About(PaymentReturn, d.Attempt), e.At.Add(t.ReturnMismatch))
+		}
 	case order.EventConflictResolved:
 		for _, r := range o.Refunds {
 			if r.Status == order.RefundCreated { // it waited for the operator

@@ -77,8 +77,8 @@ func TestFollow(t *testing.T) {
 		{order.EventAttemptFailed, nil, []tasks.Key{shut}}, // and the query goes on
 		{order.EventAttemptClosed, nil, []tasks.Key{shut}}, // and the query goes on
 		{order.EventAccepted, nil, []tasks.Key{notify}},
-		{order.EventDelivered, []tasks.Message{due(complete, 7*24*time.Hour)}, []tasks.Key{notify, deadline, revoke, stop}},
-		{order.EventDeliveryFailed, nil, []tasks.Key{notify, deadline}},
+		{order.EventDelivered, []tasks.Message{due(complete, 7*24*time.Hour)}, []tasks.Key{notify, deadline, remind, revoke, stop}},
+		{order.EventDeliveryFailed, nil, []tasks.Key{notify, deadline, remind}},
 		{order.EventOverdue, []tasks.Message{due(remind, 0), due(deadline, 72*time.Hour)}, nil}, // level 1
 		{order.EventReturning, []tasks.Message{due(revoke, 24*time.Hour), due(stop, 0)}, []tasks.Key{notify, deadline, remind}},
 		{order.EventRevoked, nil, []tasks.Key{revoke, stop}},
@@ -111,6 +111,18 @@ func TestFollow(t *testing.T) {
 			require.ElementsMatch(t, tc.moot, moot)
 		})
 	}
+}
+
+// A payment of the wrong sum whose return was called back waits for a decision
+// again, and not for ever.
+func TestAReturnThatWasCalledBackIsOwedAgain(t *testing.T) {
+	t.Parallel()
+	id := ident.New[order.Order]()
+	mine, refund := ident.WithPart[order.Attempt](id, 1), ident.WithPart[order.Refund](id, 0x40)
+	owed, _ := tasks.DefaultTerms().Follow(&order.Order{ID: id}, order.Event{
+		Type: order.EventRefundCanceled, At: noon, Detail: order.Detail{Attempt: mine, Refund: refund, Amount: 1, Disposition: order.Mismatch},
+	})
+	require.Equal(t, []tasks.Message{{Key: tasks.About(tasks.PaymentReturn, mine), Due: noon.Add(30 * time.Minute)}}, owed)
 }
 
 // Whatever happens to an order, the rows that its events leave are those that
@@ -170,11 +182,20 @@ func needed(o *order.Order) map[tasks.Key]bool {
 		paying := a.Status == order.AttemptPaying
 		rows[tasks.About(tasks.PaymentQuery, a.ID)] = paying || a.Status == order.AttemptClosed || a.Status == order.AttemptFailed // money can come late
 		rows[tasks.About(tasks.ChannelClose, a.ID)] = paying && o.Status != order.PendingPay
+		rows[tasks.About(tasks.PaymentReturn, a.ID)] = waits(o, a) // for a decision that nobody may take
 	}
 	for _, r := range o.Refunds {
 		rows[tasks.About(tasks.RefundSubmit, r.ID)] = r.Status == order.RefundCreated || r.Status == order.RefundProcessing
 	}
 	return rows
+}
+
+// waits says that a's money is of the wrong sum, and not on its way back.
+func waits(o *order.Order, a *order.Attempt) bool {
+	back := slices.ContainsFunc(o.Refunds, func(r *order.Refund) bool {
+		return r.Attempt == a.ID && r.Status != order.RefundClosed && r.Status != order.RefundCanceled
+	})
+	return a.Disposition == order.Mismatch && a.PaidAmount > 0 && !back
 }
 
 func compare(t *rapid.T, s ordertest.Step, rows map[tasks.Key]time.Time, need map[tasks.Key]bool) {
@@ -184,7 +205,8 @@ func compare(t *rapid.T, s ordertest.Step, rows map[tasks.Key]time.Time, need ma
 		}
 	}
 	for k := range rows {
-		if !need[k] && k.Kind != tasks.MerchantNotify && k.Kind != tasks.PaymentReturn {
+		late := s.After.Status != order.Paid && s.After.Status != order.Delivering
+		if !need[k] && k.Kind != tasks.MerchantNotify || k.Subject == tasks.Subject(order.ReminderID(s.After.ID)) && late {
 			t.Fatalf("after %s the order is %s and owes %s", s.Name, s.After.Status, k)
 		}
 	}

@@ -39,6 +39,11 @@ const (
 	AlertSend        Kind = "alert:send"        // tell whoever is on duty
 )
 
+// Granted says that the time until a row of the kind is due is somebody's right,
+// and that nothing else guards it: the buyer's to complain, an operator's to
+// accept. Tried early, it would be over.
+func (k Kind) Granted() bool { return k == OrderComplete || k == PaymentReturn }
+
 // Queue is an asynq queue.
 type Queue string
 
@@ -74,6 +79,9 @@ type Ladder struct {
 	// Forever repeats the last wait; otherwise the row is dead after the last
 	// and waits for an operator.
 	Forever bool
+	// Ring says after how many failed tries somebody must hear of a row that would
+	// go on for ever; 0 is for rows that may well have to wait that long.
+	Ring int
 }
 
 // After is the wait after the n-th failed try (n ≥ 1), and whether there is
@@ -112,7 +120,7 @@ var untilHeard = Ladder{
 // The first question about a refund is asked a step after its submission, so
 // the minute at the head of RefundQuery's ladder comes once more: five in all.
 var specs = []Spec{
-	{PaymentConfirm, Critical, 5 * sec, true, ours},
+	{PaymentConfirm, Critical, 5 * sec, true, Ladder{Steps: ours.Steps, Jitter: ours.Jitter, Forever: true, Ring: 7}},
 	{PaymentQuery, Default, 20 * sec, false, Ladder{Steps: []time.Duration{15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins, 30 * mins, hr}, Jitter: 0.1, Forever: true}},
 	{ChannelClose, Default, 20 * sec, false, Ladder{Steps: []time.Duration{sec, 2 * sec, 5 * sec, 15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins}, Jitter: 0.2, Forever: true}},
 	{OrderClose, Critical, 5 * sec, true, ours},
@@ -122,7 +130,7 @@ var specs = []Spec{
 	{DeliveryRevoke, Default, 5 * sec, true, ours},
 	{MerchantNotify, Notices, 20 * sec, false, toMerchants},
 	{OrderComplete, Low, 5 * sec, true, ours},
-	{RefundSubmit, Default, 20 * sec, false, Ladder{Steps: []time.Duration{5 * sec, 15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins, 30 * mins, hr}, Jitter: 0.2, Forever: true}},
+	{RefundSubmit, Default, 20 * sec, false, Ladder{Steps: []time.Duration{5 * sec, 15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins, 30 * mins, hr}, Jitter: 0.2, Forever: true, Ring: 9}},
 	{RefundQuery, Default, 20 * sec, false, Ladder{Steps: []time.Duration{mins, mins, mins, mins, 5 * mins, 10 * mins, 20 * mins, 30 * mins, hr, day}, Jitter: 0.1, Forever: true}},
 	{AlertSend, Critical, 15 * sec, false, untilHeard},
 }
@@ -186,6 +194,9 @@ type Row struct {
 	PromotedAt time.Time // zero until handed to asynq
 	CreatedAt  time.Time
 }
+
+// Said says whether the try before came to the same.
+func (r Row) Said(err error) bool { return r.LastError == clip(err.Error()) }
 
 // clip is a text that PostgreSQL can keep, whatever stranger wrote it.
 func clip(s string) string {

@@ -30,7 +30,7 @@ func (b *bench) died() (*order.Order, tasks.Key) {
 // deathOf is the alert that is owed should row die at its next try.
 func deathOf(row tasks.Row) tasks.Key {
 	row, _ = tasks.Never(nil).Next(row, time.Now())
-	m, _ := tasks.Death(row)
+	m, _ := tasks.Trouble(row, row.DeadAt)
 	return m.Key
 }
 

@@ -64,7 +64,7 @@ func (w refundSubmit) retry(ctx context.Context, row tasks.Row, r *order.Refund,
 	case answer.State == payment.RefundNotFound, answer.State == payment.RefundAbnormal && row.Resubmits():
 		return w.send(ctx, row, r, a, ch)
 	}
-	return w.settled(row, r.ID, answer)
+	return w.settled(row, r, answer)
 }
 
 func (w refundSubmit) send(ctx context.Context, row tasks.Row, r *order.Refund, a *order.Attempt, ch payment.Channel) tasks.Settlement {
@@ -74,10 +74,10 @@ func (w refundSubmit) send(ctx context.Context, row tasks.Row, r *order.Refund, 
 	})
 	switch {
 	case err != nil && payment.ClassOf(err) == payment.Permanent:
-		return w.settled(row, r.ID, payment.Refund{State: payment.RefundAbnormal, Reason: err.Error()})
+		return w.settled(row, r, payment.Refund{State: payment.RefundAbnormal, Reason: err.Error()})
 	case errors.Is(err, payment.ErrBalanceShort): // no try helps before somebody has put money there
 		s := later(row, err)
-		if row.Attempts == 0 { // every further try would say the same
+		if !row.Said(err) { // every further try would say the same
 			s.Owes = []tasks.Message{tasks.BalanceShort(r, a, w.Now())}
 		}
 		return s
@@ -86,7 +86,7 @@ func (w refundSubmit) send(ctx context.Context, row tasks.Row, r *order.Refund, 
 	case answer.State == payment.RefundNotFound:
 		return later(row, fmt.Errorf("refund %s: the channel was asked for it and says that it is not found", r.ID.Compact()))
 	}
-	return w.settled(row, r.ID, answer)
+	return w.settled(row, r, answer)
 }
 
 // refundQuery asks the channel what became of a refund that it accepted. An
@@ -110,12 +110,15 @@ func (w refundQuery) query(ctx context.Context, row tasks.Row, r *order.Refund, 
 	if answer.State == payment.RefundPending {
 		return later(row, nil)
 	}
-	return w.settled(row, r.ID, answer)
+	return w.settled(row, r, answer)
 }
 
 // settled is what a channel's answer about a refund means.
-func (d Deps) settled(row tasks.Row, id order.RefundID, answer payment.Refund) tasks.Settlement {
-	now := d.Now()
+func (d Deps) settled(row tasks.Row, r *order.Refund, answer payment.Refund) tasks.Settlement {
+	id, now := r.ID, d.Now()
+	if answer.State == payment.RefundDone && answer.Amount != r.Amount { // what came home is not what was asked for
+		answer.State, answer.Reason = payment.RefundAbnormal, fmt.Sprintf("the channel says that it gave back %d of %d: look at the channel", answer.Amount, r.Amount)
+	}
 	switch answer.State {
 	case payment.RefundDone:
 		return done(row, func(o *order.Order) error { return o.SucceedRefund(id, now) })

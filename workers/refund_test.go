@@ -305,3 +305,22 @@ func TestMoneyThatIsNotTheOrdersGoesBack(t *testing.T) {
 	require.Equal(t, order.Closed, got.Status)
 	require.Equal(t, order.RefundSuccess, got.Refunds[0].Status)
 }
+
+// Whoever must put money there hears of it, whatever came before, and not of
+// each try.
+func TestABalanceThatIsShortRingsWhenItIsNews(t *testing.T) {
+	b := newBench(t)
+	o, a, r := b.refunding()
+	b.refunds(o, a, r, trouble(payment.Unknown), broke(), broke(), payment.RefundDone)
+	b.follow(a, r, payment.RefundNotFound)
+	for try, want := range []bool{false, true, false} {
+		b.due(submitOf(r))
+		require.Equal(t, []string{"refund:submit later"}, b.ran(submitOf(r)))
+		alert := tasks.BalanceShort(r, a, b.clock.now()).Key
+		_, rings := b.owed(alert)
+		require.Equal(t, want, rings, "try %d", try+1)
+		if rings {
+			require.Equal(t, []string{"alert:send done"}, b.ran(alert))
+		}
+	}
+}

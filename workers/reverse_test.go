@@ -1,6 +1,7 @@
 package workers
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -139,4 +140,18 @@ func TestAShortBalanceIsHeardOf(t *testing.T) {
 	b.due(submitOf(r))
 	require.Equal(t, []string{"refund:submit done"}, b.ran(submitOf(r)))
 	require.Equal(t, order.Refunded, b.order(o.ID).Status)
+}
+
+// What came home is compared with what was asked for, as what was paid is.
+func TestARefundOfAnotherAmountIsForAnOperator(t *testing.T) {
+	b := newBench(t)
+	o, _, r := b.refunding()
+	b.channel.refund = func(_ context.Context, req payment.RefundRequest) (payment.Refund, error) {
+		return payment.Refund{State: payment.RefundDone, OutRefundNo: req.OutRefundNo, Amount: req.Amount - 1}, nil
+	}
+	require.Equal(t, []string{"refund:submit done"}, b.ran(submitOf(r)))
+	got := b.order(o.ID)
+	require.Equal(t, order.RefundAbnormal, got.Refunds[0].Status)
+	require.Equal(t, order.HoldRefundAbnormal, got.Hold)
+	require.Equal(t, "the channel says that it gave back 1298 of 1299: look at the channel", got.Refunds[0].Problem)
 }

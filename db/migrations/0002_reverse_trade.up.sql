@@ -24,4 +24,21 @@ INSERT INTO outbox (kind, subject, due_at, created_at)
     FROM orders WHERE status IN ('paid', 'delivering');
 INSERT INTO outbox (kind, subject, due_at, created_at)
     SELECT 'payment:return', a.id, now() + interval '30 minutes', now()
-    FROM attempts a WHERE a.disposition = 'mismatch' AND a.paid_amount > 0;
+    FROM attempts a WHERE a.disposition = 'mismatch' AND a.paid_amount > 0
+        AND NOT EXISTS (SELECT 1 FROM refunds r WHERE r.attempt_id = a.id AND r.status NOT IN ('closed', 'canceled'));
+
+-- A hold is lifted by what is done about its cause. Where no money came with a
+-- mismatch there is none: nobody could lift it.
+UPDATE orders o SET hold = CASE WHEN EXISTS (SELECT 1 FROM refunds r WHERE r.status = 'abnormal' AND r.id > o.id
+        AND r.id <= overlay(o.id::text PLACING 'ff' FROM 35)::uuid) THEN 'refund_abnormal' ELSE '' END
+    WHERE hold = 'payment_mismatch' AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.disposition = 'mismatch' AND a.paid_amount > 0
+        AND a.id > o.id AND a.id <= overlay(o.id::text PLACING 'ff' FROM 35)::uuid);
+
+-- Where the way back was taken and regretted, deliveries that had been called
+-- off still wait for an answer, and merchants who had not heard are told.
+INSERT INTO outbox (kind, subject, due_at, created_at)
+    SELECT 'delivery:revoke', overlay(id::text PLACING '80' FROM 35)::uuid, greatest((delivery->>'revoke_by')::timestamptz, now()), now()
+    FROM orders WHERE status = 'returning'
+    UNION ALL SELECT 'merchant:notify', n.id, now(), now()
+    FROM orders o JOIN notices n ON n.id = overlay(o.id::text PLACING '81' FROM 35)::uuid
+    WHERE o.status = 'returning' AND NOT EXISTS (SELECT 1 FROM notice_attempts t WHERE t.notice_id = n.id AND t.ok);

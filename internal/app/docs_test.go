@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/orderflow/orderflow/tasks"
 )
 
 // Every test that the page names is there.
@@ -43,4 +45,14 @@ func declared(t *testing.T) map[string]bool {
 		}
 	}
 	return names
+}
+
+// Every alert that can ring is in the runbook.
+func TestEveryAlertIsInTheRunbook(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/operations.md")
+	require.NoError(t, err)
+	for _, name := range tasks.AlertNames() {
+		require.Contains(t, string(page), "\n| `"+string(name)+"` | ")
+	}
 }

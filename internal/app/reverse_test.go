@@ -227,6 +227,11 @@ func TestRefundThatTheChannelCannotMake(t *testing.T) {
 			}
 			require.Equal(t, "operator:dev_operator", byHand.Actor, "who it was is on the timeline")
 			require.NotEmpty(t, byHand.Reason, "and why")
+			events, err = m.seller.Events(t.Context(), o.ID)
+			require.NoError(t, err)
+			for _, e := range events.Events {
+				require.NotContains(t, e.Actor, "operator:", "who it was is nothing to the merchant")
+			}
 		})
 	}
 }

@@ -101,7 +101,7 @@ func waysOut(o *order.Order) string {
 	way := func(command string) { ways = append(ways, "`orderflow "+command+" --why …`") }
 	switch o.Hold {
 	case order.HoldMismatch:
-		if a := o.Unplaced(); o.Clone().AcceptMismatch(a.ID, order.System, "", now()) == nil {
+		if a := o.Unplaced(); a != nil && o.Clone().AcceptMismatch(a.ID, order.System, "", now()) == nil {
 			way("order accept-payment " + no)
 		}
 		way("order return-payment " + no)

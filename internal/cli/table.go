@@ -47,10 +47,10 @@ func cells(values []string) table.Row {
 // onOneLine takes out what would do more to a terminal than be read.
 func onOneLine(s string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
+		if unicode.IsPrint(r) { // what turns the direction of writing is not
+			return r
 		}
-		return r
+		return ' '
 	}, s)
 }
 

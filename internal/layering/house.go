@@ -93,6 +93,7 @@ func house() law {
 				{"internal/demo", core + " producer/api payment/simulator"},
 				{"internal/loadgen", core + " producer/api payment/simulator internal/pace"},
 				{"internal/bench", core + " db producer/api payment/sandbox payment/simulator internal/access internal/embedded internal/pace"},
+				{"internal/simulation", ""}, // tests alone
 			},
 			{ // where all are introduced to each other
 				{"internal/app", core + " config db producer producer/api producer/relay workers monitor payment/sandbox payment/stripe payment/alipay payment/wechatpay payment/simulator " +

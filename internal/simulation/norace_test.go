@@ -1,0 +1,8 @@
+//go:build !race
+
+package simulation
+
+const (
+	few     = 300
+	raceful = false
+)
