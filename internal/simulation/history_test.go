@@ -96,7 +96,8 @@ func (h *history) pay(n int) (p *api.Payment, err error) {
 }
 
 // insist makes a call until it is answered for good, as a patient app does:
-// with the same Idempotency-Key, or because a step may be asked for twice.
+// with the same Idempotency-Key, or because a step may be asked for twice. Only
+// the end of the world is stronger.
 func (h *history) insist(what string, call func() error) error {
 	wait := time.Second
 	for {
@@ -107,8 +108,13 @@ func (h *history) insist(what string, call func() error) error {
 			return err
 		}
 		h.note("%s: %s, once more", what, result(err))
-		pause(wait)
-		wait = min(2*wait, 30*time.Second)
+		select {
+		case <-time.After(wait):
+			wait = min(2*wait, 30*time.Second)
+		case <-h.over:
+			h.blame("%s: never answered, in the end with %s", what, result(err))
+			return err
+		}
 	}
 }
 

@@ -182,6 +182,9 @@ func (w *world) owed() (list []string) {
 func (w *world) close() {
 	close(w.over)
 	w.rounds.Wait()
+	for w.busy.Load() > 0 { // whoever is not answered gives up now
+		pause(time.Second)
+	}
 	for _, p := range w.living() {
 		p.stop()
 	}
