@@ -33,23 +33,10 @@ func (s *Store) Update(ctx context.Context, id order.ID, req *once.Request, fn f
 	return s.changes.submit(ctx, change{order: id, once: req, apply: fn})[0]
 }
 
-// Settle writes what became of tries of owed rows. Each change has its own
-// error: nil, tasks.ErrGone and order.ErrAlready mean that nothing is left to do.
-func (s *Store) Settle(ctx context.Context, tries ...tasks.Settlement) []error {
-	changes := make([]change, len(tries))
-	for i := range tries {
-		t := &tries[i]
-		changes[i] = change{order: t.Row.Order(), apply: t.Apply, settle: t}
-	}
-	return s.changes.submit(ctx, changes...)
-}
-
 func (s *Store) changeBatch(ctx context.Context, conn *pgxpool.Conn, list []change) ([]error, []tasks.Key, error) {
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
-	touched, applied := orderIDs(list)
-	queueLocks(b, touched)
-	found := queueOrders(b, applied)
+	found := queueLocked(b, orderIDs(list))
 	seen := queueOnces(b, col(list, func(c change) *once.Request { return c.once }))
 	live := queueOwed(b, list)
 	if err := exec(ctx, conn, b); err != nil {
@@ -220,24 +207,15 @@ func queueOwed(b *pgx.Batch, list []change) (live map[tasks.Key]rowVersion) {
 	return live
 }
 
-// queueLocks locks orders in the order of their ids, so that no two batches
-// wait for each other. A row of the outbox is only ever locked after its order.
-func queueLocks(b *pgx.Batch, ids []order.ID) {
-	b.Queue(`SELECT 1 FROM orders WHERE id = ANY($1) ORDER BY id FOR UPDATE`, bytesOf(ids))
-}
-
-// orderIDs are the orders that the changes touch, each once, and of those the
-// ones that they may change. An alert touches none: each is a new row, so that
-// only its own try and an operator's hand are ever on it.
-func orderIDs(list []change) (touched, applied []order.ID) {
+// orderIDs are the orders that the changes touch, each once. An alert touches
+// none: each is a new row, so that only its own try and an operator's hand are
+// ever on it.
+func orderIDs(list []change) []order.ID {
+	var ids []order.ID
 	for _, c := range list {
-		if c.order.IsZero() {
-			continue
-		}
-		touched = append(touched, c.order)
-		if c.apply != nil {
-			applied = append(applied, c.order)
+		if !c.order.IsZero() {
+			ids = append(ids, c.order)
 		}
 	}
-	return distinctIDs(touched), distinctIDs(applied)
+	return distinctIDs(ids)
 }

@@ -39,6 +39,7 @@ func (s *Store) createBatch(ctx context.Context, conn *pgxpool.Conn, list []*cre
 		return nil, nil, err
 	}
 	w := s.writes()
+	w.holding = true
 	answers := make([]error, len(list))
 	for i, c := range list {
 		answers[i] = w.create(c, seen, taken, stock)

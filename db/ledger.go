@@ -82,7 +82,12 @@ func (d *DB) CheckLedger(ctx context.Context, progress func(done, of int64)) (r 
 
 // snapshot reads one moment of the database.
 func (d *DB) snapshot(ctx context.Context, read func(pgx.Tx) error) error {
-	return pgx.BeginTxFunc(ctx, d.hot, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, read)
+	return pgx.BeginTxFunc(ctx, d.hot, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		if err := readingAll(ctx, tx); err != nil {
+			return err
+		}
+		return read(tx)
+	})
 }
 
 func checkLedger(ctx context.Context, tx pgx.Tx, progress func(done, of int64)) (LedgerReport, error) {

@@ -25,6 +25,17 @@ const (
 // round trip. found is filled when the batch has been read; orders that do not
 // exist are not in it. ids must be distinct.
 func queueOrders(b *pgx.Batch, ids []order.ID) (found map[order.ID]*order.Order) {
+	return queueWhole(b, ids, "")
+}
+
+// queueLocked locks orders, and then reads them whole. They are locked in the
+// order of their ids, so that no two batches wait for each other. A row of the
+// outbox is only ever waited for after its order.
+func queueLocked(b *pgx.Batch, ids []order.ID) (found map[order.ID]*order.Order) {
+	return queueWhole(b, ids, " ORDER BY id FOR UPDATE")
+}
+
+func queueWhole(b *pgx.Batch, ids []order.ID, lock string) (found map[order.ID]*order.Order) {
 	found = make(map[order.ID]*order.Order, len(ids))
 	if len(ids) == 0 {
 		return found
@@ -33,7 +44,7 @@ func queueOrders(b *pgx.Batch, ids []order.ID) (found map[order.ID]*order.Order)
 	for i, id := range ids {
 		last[i] = [16]byte(ident.WithPart[order.Order](id, 0xff))
 	}
-	b.Queue(`SELECT `+orderColumns+` FROM orders WHERE id = ANY($1)`, first).Query(func(rows pgx.Rows) error {
+	b.Queue(`SELECT `+orderColumns+` FROM orders WHERE id = ANY($1)`+lock, first).Query(func(rows pgx.Rows) error {
 		return each(rows, scanOrder, func(o *order.Order) { found[o.ID] = o })
 	})
 	b.Queue(parts(attemptColumns, "attempts"), first, last).Query(func(rows pgx.Rows) error {

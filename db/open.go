@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,6 +33,20 @@ type DB struct {
 // to spare for reading orders.
 const hotConns = 12
 
+// byKey are the planner's settings for statements that name all their rows by
+// key. A plan that was made while a table was small, or before anybody counted
+// its rows, would read the whole of it for ever after.
+var byKey = map[string]string{
+	"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "plan_cache_mode": "force_generic_plan",
+}
+
+// readingAll takes byKey back for a transaction that reads whole tables.
+func readingAll(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `SELECT set_config('enable_seqscan', 'on', true), set_config('enable_hashjoin', 'on', true),
+		set_config('enable_mergejoin', 'on', true), set_config('plan_cache_mode', 'auto', true)`)
+	return err
+}
+
 // Open makes the pools for a PostgreSQL URL. It does not connect yet.
 // maxConns is of bun's pool; 0 means 16.
 func Open(ctx context.Context, url string, maxConns int) (*DB, error) {
@@ -40,11 +55,11 @@ func Open(ctx context.Context, url string, maxConns int) (*DB, error) {
 	}
 	// bun writes its arguments into the text: to prepare each would only fill the
 	// server's memory.
-	reading, err := openPool(ctx, url, maxConns, pgx.QueryExecModeExec)
+	reading, err := openPool(ctx, url, maxConns, pgx.QueryExecModeExec, nil)
 	if err != nil {
 		return nil, err
 	}
-	hot, err := openPool(ctx, url, hotConns, pgx.QueryExecModeCacheStatement)
+	hot, err := openPool(ctx, url, hotConns, pgx.QueryExecModeCacheStatement, byKey)
 	if err != nil {
 		reading.Close()
 		return nil, err
@@ -52,7 +67,7 @@ func Open(ctx context.Context, url string, maxConns int) (*DB, error) {
 	return &DB{DB: bun.NewDB(stdlib.OpenDBFromPool(reading), pgdialect.New()), hot: hot, reading: reading}, nil
 }
 
-func openPool(ctx context.Context, url string, maxConns int, mode pgx.QueryExecMode) (*pgxpool.Pool, error) {
+func openPool(ctx context.Context, url string, maxConns int, mode pgx.QueryExecMode, planner map[string]string) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("database URL: %w", err)
@@ -62,6 +77,7 @@ func openPool(ctx context.Context, url string, maxConns int, mode pgx.QueryExecM
 	cfg.ConnConfig.DefaultQueryExecMode = mode
 	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	cfg.ConnConfig.RuntimeParams["jit"] = "off" // compiling costs more than any statement of ours
+	maps.Copy(cfg.ConnConfig.RuntimeParams, planner)
 	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
 		cfg.ConnConfig.RuntimeParams["application_name"] = "orderflow"
 	}

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,8 +16,9 @@ import (
 // Owed reads the live rows of a bundle that are due by now. What is missing
 // from the answer was fulfilled, is dead, or is for later.
 func (d *DB) Owed(ctx context.Context, kind tasks.Kind, subjects []tasks.Subject, now time.Time) ([]tasks.Row, error) {
-	rows, err := d.hot.Query(ctx, `SELECT subject, payload, due_at, generation, attempts, last_error, created_at, promoted_at FROM outbox
-		WHERE kind = $1 AND subject = ANY($2) AND dead_at IS NULL AND due_at <= $3`, string(kind), bytesOf(subjects), now)
+	rows, err := d.hot.Query(ctx, `SELECT o.subject, payload, due_at, generation, attempts, last_error, created_at, promoted_at
+		FROM unnest($1::text[], $2::uuid[]) AS v (kind, subject) JOIN outbox o ON o.kind = v.kind AND o.subject = v.subject
+		WHERE dead_at IS NULL AND due_at <= $3`, slices.Repeat([]string{string(kind)}, len(subjects)), bytesOf(subjects), now)
 	if err != nil {
 		return nil, fmt.Errorf("read owed %s: %w", kind, err)
 	}

@@ -55,8 +55,7 @@ func (d *DB) Requeue(ctx context.Context, k tasks.Key, by order.Actor, why strin
 // a row of the outbox; nil when there is none.
 func lockOrder(ctx context.Context, tx pgx.Tx, id order.ID) (*order.Order, error) {
 	b := &pgx.Batch{}
-	queueLocks(b, []order.ID{id})
-	found := queueOrders(b, []order.ID{id})
+	found := queueLocked(b, []order.ID{id})
 	err := tx.SendBatch(ctx, b).Close()
 	return found[id], err
 }

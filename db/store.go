@@ -20,10 +20,11 @@ import (
 // transaction; changes that arrive together share it.
 type Store struct {
 	*DB
-	opt      StoreOptions
-	creates  *group[*creation]
-	changes  *group[change]
-	receipts *group[*receipt]
+	opt         StoreOptions
+	creates     *group[*creation]
+	changes     *group[change]
+	receipts    *group[*receipt]
+	fulfilments *group[*tasks.Settlement]
 }
 
 // StoreOptions are what a Store needs besides the database. Only Log is
@@ -62,6 +63,7 @@ func NewStore(d *DB, opt StoreOptions) *Store {
 	s.creates = newGroup(batchMost, queueMost, func(b []*pending[*creation]) { commit(s, "create", b, s.createBatch) })
 	s.changes = newGroup(batchMost, queueMost, func(b []*pending[change]) { commit(s, "change", b, s.changeBatch) })
 	s.receipts = newGroup(batchMost, queueMost, func(b []*pending[*receipt]) { commit(s, "receive", b, s.receiveBatch) })
+	s.fulfilments = newGroup(batchMost, queueMost, func(b []*pending[*tasks.Settlement]) { commit(s, "fulfil", b, s.fulfilBatch) })
 	return s
 }
 
@@ -69,6 +71,7 @@ func NewStore(d *DB, opt StoreOptions) *Store {
 func (s *Store) Close() {
 	s.receipts.close()
 	s.creates.close()
+	s.fulfilments.close()
 	s.changes.close()
 }
 

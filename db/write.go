@@ -20,6 +20,7 @@ type writes struct {
 	now        time.Time
 	terms      tasks.Terms
 	dispatched bool // this process hands over what is due at once
+	holding    bool // the rows of stock are locked already
 
 	made     []*order.Order // new
 	changed  []*order.Order
@@ -202,10 +203,16 @@ func (w *writes) queueNotices(b *pgx.Batch) {
 	if list := w.tries; len(list) > 0 {
 		b.Queue(`INSERT INTO notice_attempts (notice_id, endpoint_id, at, ok, http_status, duration_ms, error)
 			SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::boolean[], $5::int[], $6::int[], $7::text[]) ON CONFLICT DO NOTHING`,
-			col(list, func(t tryRow) [16]byte { return t.notice }), col(list, func(t tryRow) [16]byte { return t.EndpointID }),
-			col(list, func(t tryRow) time.Time { return t.At }), col(list, func(t tryRow) bool { return t.OK }),
-			col(list, func(t tryRow) int { return t.HTTPStatus }), col(list, func(t tryRow) int { return int(t.Duration.Milliseconds()) }),
-			col(list, func(t tryRow) string { return t.Error }))
+			tryColumns(list)...)
+	}
+}
+
+func tryColumns(list []tryRow) []any {
+	return []any{
+		col(list, func(t tryRow) [16]byte { return t.notice }), col(list, func(t tryRow) [16]byte { return t.EndpointID }),
+		col(list, func(t tryRow) time.Time { return t.At }), col(list, func(t tryRow) bool { return t.OK }),
+		col(list, func(t tryRow) int { return t.HTTPStatus }), col(list, func(t tryRow) int { return int(t.Duration.Milliseconds()) }),
+		col(list, func(t tryRow) string { return t.Error }),
 	}
 }
 

@@ -22,8 +22,10 @@ func (w *writes) queueStock(b *pgx.Batch) {
 	sums := sumStock(list)
 	merchants := col(sums, func(s stockSum) string { return s.merchant })
 	skus := col(sums, func(s stockSum) string { return s.sku })
-	b.Queue(`SELECT 1 FROM stock s JOIN unnest($1::text[], $2::text[]) AS v (merchant_id, sku) USING (merchant_id, sku)
-		ORDER BY s.merchant_id, s.sku FOR UPDATE OF s`, merchants, skus)
+	if !w.holding {
+		b.Queue(`SELECT 1 FROM stock s JOIN unnest($1::text[], $2::text[]) AS v (merchant_id, sku) USING (merchant_id, sku)
+			ORDER BY s.merchant_id, s.sku FOR UPDATE OF s`, merchants, skus)
+	}
 	b.Queue(`UPDATE stock SET held = stock.held + v.held, on_hand = stock.on_hand + v.on_hand, updated_at = $5
 		FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS v (merchant_id, sku, held, on_hand)
 		WHERE stock.merchant_id = v.merchant_id AND stock.sku = v.sku`,
