@@ -157,7 +157,9 @@ func (w *writes) changes(before, after *order.Order) {
 	}
 	w.changed = append(w.changed, after)
 	for i, a := range after.Attempts {
-		if i >= len(before.Attempts) || *a != *before.Attempts[i] {
+		if i >= len(before.Attempts) {
+			w.opened = append(w.opened, a)
+		} else if *a != *before.Attempts[i] {
 			w.attempts = append(w.attempts, a)
 		}
 	}

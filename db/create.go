@@ -39,7 +39,7 @@ func (s *Store) createBatch(ctx context.Context, conn *pgxpool.Conn, list []*cre
 		return nil, nil, err
 	}
 	w := s.writes()
-	w.holding = true
+	w.creating = true
 	answers := make([]error, len(list))
 	for i, c := range list {
 		answers[i] = w.create(c, seen, taken, stock)
@@ -67,7 +67,7 @@ func (w *writes) create(c *creation, seen onces, taken map[merchantNo]bool, stoc
 	taken[no] = true
 	made := o.Clone() // a batch that is undone is tried again, and finds o as it was
 	w.made = append(w.made, made)
-	w.attempts = append(w.attempts, made.Attempts...)
+	w.opened = append(w.opened, made.Attempts...)
 	w.consequences(made)
 	w.answer(c.once, seen)
 	return nil

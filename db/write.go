@@ -20,12 +20,13 @@ type writes struct {
 	now        time.Time
 	terms      tasks.Terms
 	dispatched bool // this process hands over what is due at once
-	holding    bool // the rows of stock are locked already
+	creating   bool // all is of new orders: their stock is locked, and nothing of theirs is there
 
 	made     []*order.Order // new
 	changed  []*order.Order
-	attempts []*order.Attempt
-	refunds  []*order.Refund
+	opened   []*order.Attempt // new
+	attempts []*order.Attempt // changed
+	refunds  []*order.Refund  // both
 	events   []eventRow
 	moves    []moveRow
 	postings []postingRow
@@ -148,15 +149,24 @@ func (w *writes) queueOrders(b *pgx.Batch) {
 }
 
 func (w *writes) queueParts(b *pgx.Batch) {
-	if list := w.attempts; len(list) > 0 {
+	if list := w.opened; len(list) > 0 {
 		b.Queue(`INSERT INTO attempts (id, channel, status, disposition, amount, currency, expire_at, created_at, trade_no, paid_amount, paid_currency, paid_at, reason)
-			SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::timestamptz[], $8::timestamptz[], $9::text[], $10::bigint[], $11::text[], $12::timestamptz[], $13::text[])
-			ON CONFLICT (id) DO UPDATE SET status = excluded.status, disposition = excluded.disposition, trade_no = excluded.trade_no,
-			paid_amount = excluded.paid_amount, paid_currency = excluded.paid_currency, paid_at = excluded.paid_at, reason = excluded.reason`,
+			SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::timestamptz[], $8::timestamptz[], $9::text[], $10::bigint[], $11::text[], $12::timestamptz[], $13::text[])`,
 			col(list, func(a *order.Attempt) [16]byte { return a.ID }), col(list, func(a *order.Attempt) string { return a.Channel }),
 			col(list, func(a *order.Attempt) string { return string(a.Status) }), col(list, func(a *order.Attempt) string { return string(a.Disposition) }),
 			col(list, func(a *order.Attempt) int64 { return a.Amount }), col(list, func(a *order.Attempt) string { return a.Currency }),
 			col(list, func(a *order.Attempt) time.Time { return a.ExpireAt }), col(list, func(a *order.Attempt) time.Time { return a.CreatedAt }),
+			col(list, func(a *order.Attempt) string { return a.TradeNo }), col(list, func(a *order.Attempt) int64 { return a.PaidAmount }),
+			col(list, func(a *order.Attempt) string { return a.PaidCurrency }), col(list, func(a *order.Attempt) *time.Time { return timeOrNull(a.PaidAt) }),
+			col(list, func(a *order.Attempt) string { return a.Reason }))
+	}
+	if list := w.attempts; len(list) > 0 {
+		b.Queue(`UPDATE attempts SET status = v.status, disposition = v.disposition, trade_no = v.trade_no,
+			paid_amount = v.paid_amount, paid_currency = v.paid_currency, paid_at = v.paid_at, reason = v.reason
+			FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::timestamptz[], $8::text[])
+			AS v (id, status, disposition, trade_no, paid_amount, paid_currency, paid_at, reason) WHERE attempts.id = v.id`,
+			col(list, func(a *order.Attempt) [16]byte { return a.ID }),
+			col(list, func(a *order.Attempt) string { return string(a.Status) }), col(list, func(a *order.Attempt) string { return string(a.Disposition) }),
 			col(list, func(a *order.Attempt) string { return a.TradeNo }), col(list, func(a *order.Attempt) int64 { return a.PaidAmount }),
 			col(list, func(a *order.Attempt) string { return a.PaidCurrency }), col(list, func(a *order.Attempt) *time.Time { return timeOrNull(a.PaidAt) }),
 			col(list, func(a *order.Attempt) string { return a.Reason }))

@@ -36,10 +36,13 @@ func (w *writes) queueOutbox(b *pgx.Batch) (due []tasks.Key) {
 	}
 	if len(owed) > 0 {
 		slices.SortFunc(owed, func(x, y *tasks.Row) int { return compareKeys(x.Key, y.Key) })
-		b.Queue(`INSERT INTO outbox AS o (kind, subject, payload, due_at, promoted_at, attempts, last_error, dead_at, created_at)
-			SELECT * FROM unnest($1::text[], $2::uuid[], $3::bytea[], $4::timestamptz[], $5::timestamptz[], $6::int[], $7::text[], $8::timestamptz[], $9::timestamptz[])
-			ON CONFLICT (kind, subject) DO UPDATE SET payload = excluded.payload, due_at = excluded.due_at, promoted_at = excluded.promoted_at,
-			attempts = excluded.attempts, last_error = excluded.last_error, dead_at = excluded.dead_at, generation = o.generation + 1`,
+		sql := `INSERT INTO outbox AS o (kind, subject, payload, due_at, promoted_at, attempts, last_error, dead_at, created_at)
+			SELECT * FROM unnest($1::text[], $2::uuid[], $3::bytea[], $4::timestamptz[], $5::timestamptz[], $6::int[], $7::text[], $8::timestamptz[], $9::timestamptz[])`
+		if !w.creating {
+			sql += ` ON CONFLICT (kind, subject) DO UPDATE SET payload = excluded.payload, due_at = excluded.due_at, promoted_at = excluded.promoted_at,
+			attempts = excluded.attempts, last_error = excluded.last_error, dead_at = excluded.dead_at, generation = o.generation + 1`
+		}
+		b.Queue(sql,
 			col(owed, func(r *tasks.Row) string { return string(r.Kind) }), col(owed, func(r *tasks.Row) [16]byte { return r.Subject }),
 			col(owed, func(r *tasks.Row) []byte { return r.Payload }), col(owed, func(r *tasks.Row) time.Time { return r.DueAt }),
 			col(owed, func(r *tasks.Row) *time.Time { return timeOrNull(r.PromotedAt) }), col(owed, func(r *tasks.Row) int { return r.Attempts }),

@@ -22,7 +22,7 @@ func (w *writes) queueStock(b *pgx.Batch) {
 	sums := sumStock(list)
 	merchants := col(sums, func(s stockSum) string { return s.merchant })
 	skus := col(sums, func(s stockSum) string { return s.sku })
-	if !w.holding {
+	if !w.creating {
 		b.Queue(`SELECT 1 FROM stock s JOIN unnest($1::text[], $2::text[]) AS v (merchant_id, sku) USING (merchant_id, sku)
 			ORDER BY s.merchant_id, s.sku FOR UPDATE OF s`, merchants, skus)
 	}
