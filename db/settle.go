@@ -62,11 +62,11 @@ func (s *Store) fulfilBatch(ctx context.Context, conn *pgxpool.Conn, list []*tas
 	gone := map[tasks.Key]bool{}
 	b := &pgx.Batch{}
 	b.Queue(`WITH mine AS (
-			SELECT o.kind, o.subject FROM unnest($1::text[], $2::uuid[], $3::int[], $4::timestamptz[]) AS v (kind, subject, generation, born)
+			SELECT o.ctid FROM unnest($1::text[], $2::uuid[], $3::int[], $4::timestamptz[]) AS v (kind, subject, generation, born)
 			JOIN outbox o ON o.kind = v.kind AND o.subject = v.subject AND o.generation = v.generation AND o.created_at = v.born
 			WHERE o.dead_at IS NULL FOR UPDATE OF o SKIP LOCKED
 		), gone AS (
-			DELETE FROM outbox o USING mine WHERE o.kind = mine.kind AND o.subject = mine.subject RETURNING o.kind, o.subject
+			DELETE FROM outbox o USING mine WHERE o.ctid = mine.ctid RETURNING o.kind, o.subject
 		), logged AS (
 			INSERT INTO notice_attempts (notice_id, endpoint_id, at, ok, http_status, duration_ms, error)
 			SELECT t.* FROM unnest($5::uuid[], $6::uuid[], $7::timestamptz[], $8::boolean[], $9::int[], $10::int[], $11::text[]) AS t (id, b, c, d, e, f, g)

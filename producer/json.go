@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // maxDepth is deeper than any shape of the API.
@@ -29,7 +30,16 @@ func unmarshal(data []byte, v any) error {
 }
 
 func format() huma.Format {
-	return huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal}
+	return huma.Format{Marshal: marshal, Unmarshal: unmarshal}
+}
+
+// marshal writes an answer. What is bytes already goes as it is.
+func marshal(w io.Writer, v any) error {
+	if v, ready := v.(interface{ rendered() []byte }); ready {
+		_, err := w.Write(v.rendered())
+		return err
+	}
+	return huma.DefaultJSONFormat.Marshal(w, v)
 }
 
 // render is v's JSON as answers carry it: one line, no HTML escapes.
@@ -50,19 +60,18 @@ func parse(data []byte) (any, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("is not UTF-8")
 	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	v, err := (*reader)(dec).value(0)
+	dec := jsontext.NewDecoder(bytes.NewBuffer(data)) // a *bytes.Buffer is read where it lies
+	v, err := value(dec, 0)
 	if err != nil {
 		return nil, plain(err)
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("has something after the JSON value")
 	}
 	return v, nil
 }
 
-// unreadable is a fault of ours to name; what encoding/json says would repeat
+// unreadable is a fault of ours to name; what the library says would repeat
 // what was sent.
 type unreadable string
 
@@ -71,77 +80,83 @@ func (u unreadable) Error() string { return string(u) }
 func plain(err error) error {
 	var (
 		ours   unreadable
-		syntax *json.SyntaxError
+		syntax *jsontext.SyntacticError
 	)
 	switch {
 	case errors.As(err, &ours):
 		return ours
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("ends before the JSON value does")
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return errors.New("has a name twice in one object")
 	case errors.As(err, &syntax):
-		return fmt.Errorf("is not JSON: see byte %d", syntax.Offset)
+		return fmt.Errorf("is not JSON: see byte %d", syntax.ByteOffset)
 	}
-	return errors.New("ends before the JSON value does")
+	return errors.New("is not JSON")
 }
 
-type reader json.Decoder
-
-func (r *reader) token() (json.Token, error) { return (*json.Decoder)(r).Token() }
-func (r *reader) more() bool                 { return (*json.Decoder)(r).More() }
-
-func (r *reader) value(depth int) (any, error) {
-	t, err := r.token()
-	if err != nil {
-		return nil, err
-	}
+func value(dec *jsontext.Decoder, depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, unreadable("is nested too deeply")
 	}
-	switch t := t.(type) {
-	case json.Delim:
-		if t == '{' {
-			return r.object(depth)
-		}
-		return r.array(depth)
-	case json.Number:
-		return number(t.String()), nil
-	case string:
-		return t, storable(t)
-	default:
-		return t, nil
+	switch dec.PeekKind() {
+	case '{':
+		return object(dec, depth)
+	case '[':
+		return array(dec, depth)
+	case '0':
+		literal, err := dec.ReadValue()
+		return number(string(literal)), err
 	}
+	t, err := dec.ReadToken()
+	if err != nil {
+		return nil, err
+	}
+	switch t.Kind() {
+	case '"':
+		s := t.String()
+		return s, storable(s)
+	case 't', 'f':
+		return t.Bool(), nil
+	}
+	return nil, nil
 }
 
-func (r *reader) object(depth int) (any, error) {
+func object(dec *jsontext.Decoder, depth int) (any, error) {
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, err
+	}
 	m := map[string]any{}
-	for r.more() {
-		t, err := r.token()
+	for dec.PeekKind() != '}' {
+		t, err := dec.ReadToken()
 		if err != nil {
 			return nil, err
 		}
-		name, _ := t.(string)
+		name := t.String()
 		if err := storable(name); err != nil {
 			return nil, err
 		}
-		if _, twice := m[name]; twice {
-			return nil, unreadable("has a name twice in one object")
-		}
-		if m[name], err = r.value(depth + 1); err != nil {
+		if m[name], err = value(dec, depth+1); err != nil {
 			return nil, err
 		}
 	}
-	_, err := r.token()
+	_, err := dec.ReadToken()
 	return m, err
 }
 
-func (r *reader) array(depth int) (any, error) {
+func array(dec *jsontext.Decoder, depth int) (any, error) {
+	if _, err := dec.ReadToken(); err != nil {
+		return nil, err
+	}
 	list := []any{}
-	for r.more() {
-		v, err := r.value(depth + 1)
+	for dec.PeekKind() != ']' {
+		v, err := value(dec, depth+1)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, v)
 	}
-	_, err := r.token()
+	_, err := dec.ReadToken()
 	return list, err
 }
 

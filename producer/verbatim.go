@@ -12,12 +12,12 @@ type verbatim[T any] struct {
 	bytes []byte
 }
 
-// MarshalJSON is the kept bytes, when there are any.
-func (v verbatim[T]) MarshalJSON() ([]byte, error) {
+// rendered is the kept bytes, when there are any.
+func (v verbatim[T]) rendered() []byte {
 	if v.bytes != nil {
-		return v.bytes, nil
+		return v.bytes
 	}
-	return render(v.value), nil
+	return render(v.value)
 }
 
 // Schema describes it as what it is to the caller: a T.

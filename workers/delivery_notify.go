@@ -46,13 +46,23 @@ func (w notify) tell(ctx context.Context, row tasks.Row, notice merchant.Notice)
 	if err != nil {
 		return later(row, err)
 	}
-	tries := make([]merchant.Attempt, len(todo))
+	return judged(row, w.send(ctx, todo, notice))
+}
+
+// send sends a notice to all endpoints at once. Most merchants have one, which
+// needs nobody else.
+func (w notify) send(ctx context.Context, endpoints []merchant.Endpoint, notice merchant.Notice) []merchant.Attempt {
+	tries := make([]merchant.Attempt, len(endpoints))
 	var wg sync.WaitGroup
-	for i, e := range todo {
+	for i, e := range endpoints {
+		if i == len(endpoints)-1 {
+			tries[i] = w.Sender.Send(ctx, e, notice)
+			break
+		}
 		wg.Go(func() { tries[i] = w.Sender.Send(ctx, e, notice) })
 	}
 	wg.Wait()
-	return judged(row, tries)
+	return tries
 }
 
 // judged is what the endpoints' answers mean for the row. A try that we cut

@@ -36,6 +36,7 @@ ORDERFLOW_SANDBOX_SECRET are then those of that Orderflow, whose database must
 have no orders. See bench/README.md.`,
 		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
+			roomy()
 			if o.Program, err = thisProgram(); err != nil {
 				return err
 			}
@@ -123,7 +124,10 @@ func newBenchMerchant() *cobra.Command {
 	m := bench.Merchant{Secret: os.Getenv(bench.MerchantSecret)}
 	c := &cobra.Command{
 		Use: "merchant", Short: "Take notices, and report them on standard output", Hidden: true, Args: exactly(0),
-		RunE: func(c *cobra.Command, _ []string) error { return m.Run(c.Context(), c.OutOrStdout()) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			roomy()
+			return m.Run(c.Context(), c.OutOrStdout())
+		},
 	}
 	c.Flags().StringVar(&m.Reader, "reader", "webhooks", "how notices are signed")
 	c.Flags().DurationVar(&m.Think, "think", 0, "how long to take for an answer")
@@ -139,6 +143,7 @@ func newBenchCompare() *cobra.Command {
 			if o.Rounds < 1 || o.Bare == "" || o.River == "" {
 				return &usageError{errors.New("want --rounds of 1 or more, and the programs --bare and --river; `make bench-compare` gives them")}
 			}
+			roomy()
 			if o.Program, err = thisProgram(); err != nil {
 				return err
 			}

@@ -35,6 +35,7 @@ run "orderflow migrate up" first.`,
 				return err
 			}
 			defer stop()
+			roomy()
 			a, err := app.Start(c.Context(), cfg, log, app.Extras{})
 			if err != nil {
 				return err
