@@ -70,9 +70,10 @@ func (s *Store) receiveBatch(ctx context.Context, conn *pgxpool.Conn, list []*re
 			INSERT INTO inbox (channel, event_id, out_trade_no, body, received_at)
 			SELECT channel, event_id, out_trade_no, body, received_at FROM came ON CONFLICT DO NOTHING RETURNING channel, event_id
 		), owed AS (
-			SELECT kind, subject, count(*) AS n, (array_agg(payload))[1] AS payload FROM came JOIN fresh USING (channel, event_id)
-			WHERE EXISTS (SELECT 1 FROM attempts a WHERE a.id = subject AND a.channel = came.channel)
-				OR EXISTS (SELECT 1 FROM refunds r JOIN attempts a ON a.id = r.attempt_id WHERE r.id = subject AND r.status <> 'success' AND a.channel = came.channel)
+			SELECT kind, subject, count(*) AS n, (array_agg(payload))[1] AS payload FROM came
+			WHERE ((channel, event_id) IN (SELECT channel, event_id FROM fresh)) IS TRUE -- IS TRUE: a set is looked up, not joined row by row
+			AND (EXISTS (SELECT 1 FROM attempts a WHERE a.id = subject AND a.channel = came.channel)
+				OR EXISTS (SELECT 1 FROM refunds r JOIN attempts a ON a.id = r.attempt_id WHERE r.id = subject AND r.status <> 'success' AND a.channel = came.channel))
 			GROUP BY kind, subject ORDER BY kind, subject
 		)
 		INSERT INTO outbox AS o (kind, subject, payload, due_at, promoted_at, created_at)

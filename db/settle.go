@@ -70,7 +70,7 @@ func (s *Store) fulfilBatch(ctx context.Context, conn *pgxpool.Conn, list []*tas
 		), logged AS (
 			INSERT INTO notice_attempts (notice_id, endpoint_id, at, ok, http_status, duration_ms, error)
 			SELECT t.* FROM unnest($5::uuid[], $6::uuid[], $7::timestamptz[], $8::boolean[], $9::int[], $10::int[], $11::text[]) AS t (id, b, c, d, e, f, g)
-			JOIN gone ON gone.subject = t.id ON CONFLICT DO NOTHING
+			WHERE (t.id IN (SELECT subject FROM gone)) IS TRUE ON CONFLICT DO NOTHING -- IS TRUE: a set is looked up, not joined row by row
 		) SELECT kind, subject FROM gone`,
 		append([]any{
 			col(rows, func(r tasks.Row) string { return string(r.Kind) }), col(rows, func(r tasks.Row) [16]byte { return r.Subject }),

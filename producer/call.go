@@ -83,6 +83,10 @@ func (s *server) log(c *call, out *recorder, began time.Time) {
 	if out.status >= 500 && c.request.Context().Err() == nil { // one that went away is no fault of ours
 		level = zapcore.ErrorLevel
 	}
+	line := s.opt.Log.Check(level, "request")
+	if line == nil { // sampled away: it costs nothing
+		return
+	}
 	fields := []zap.Field{
 		zap.String("method", c.request.Method), zap.String("route", c.route), zap.Int("status", out.status),
 		zap.Float64("ms", float64(time.Since(began).Microseconds())/1000), zap.Int("bytes", out.bytes),
@@ -94,7 +98,7 @@ func (s *server) log(c *call, out *recorder, began time.Time) {
 	if c.err != nil {
 		fields = append(fields, zap.Error(c.err))
 	}
-	s.opt.Log.Log(level, "request", fields...)
+	line.Write(fields...)
 }
 
 // sees says whether the caller may look at what is this merchant's. What they

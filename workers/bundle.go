@@ -10,6 +10,7 @@ import (
 
 	"github.com/hibiken/asynq"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/tasks"
@@ -152,22 +153,24 @@ func (r *runner) report(t tasks.Settlement, outcome string, err error) {
 	if err == nil {
 		err = t.Verdict.Err()
 	}
+	level, says := zapcore.DebugLevel, "task"
+	switch outcome {
+	case outcomeDead:
+		level, says = zapcore.ErrorLevel, "task is dead: see `orderflow task list --state dead`, then `orderflow task requeue`"
+	case outcomeLost:
+		level, says = zapcore.WarnLevel, "task not settled; it is tried again"
+	}
+	line := r.log.Check(level, says)
+	if line == nil {
+		return
+	}
 	of := zap.Skip()
 	if id := t.Row.Order(); !id.IsZero() {
 		of = zap.Stringer("order", id)
 	}
-	fields := []zap.Field{
+	line.Write(
 		zap.String("kind", string(t.Row.Kind)), of, zap.Stringer("subject", t.Row.Subject),
-		zap.String("outcome", outcome), zap.Int("attempt", t.Row.Attempts+1), zap.Duration("late", r.now().Sub(t.Row.DueAt)), zap.Error(err),
-	}
-	switch outcome {
-	case outcomeDead:
-		r.log.Error("task is dead: see `orderflow task list --state dead`, then `orderflow task requeue`", fields...)
-	case outcomeLost:
-		r.log.Warn("task not settled; it is tried again", fields...)
-	default:
-		r.log.Debug("task", fields...)
-	}
+		zap.String("outcome", outcome), zap.Int("attempt", t.Row.Attempts+1), zap.Duration("late", r.now().Sub(t.Row.DueAt)), zap.Error(err))
 }
 
 // busy keeps one process from trying a row twice at the same time, as happens
