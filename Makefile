@@ -1,6 +1,6 @@
 # What is checked, and how, is in .ci/run; these are its names at a keyboard.
 
-.PHONY: check build test race vet lint tidy fuzz soak benchmarks baseline bench-compare clean
+.PHONY: check build test race vet lint tidy fuzz soak benchmarks baseline bench-compare bench-plot clean
 
 ROUNDS ?= 5
 WINDOW ?= 8s
@@ -20,8 +20,11 @@ race: ## all tests on real servers, with the race detector
 	.ci/run servers
 
 bench-compare: build ## Orderflow beside the baselines, in turns; see bench/README.md
-	cd bench/baseline && CGO_ENABLED=0 go build -trimpath -o ../../bin/ ./bare ./river
+	cd bench && CGO_ENABLED=0 go build -trimpath -o ../bin/ ./baseline/bare ./baseline/river
 	bin/orderflow bench compare --bare bin/bare --river bin/river --rounds $(ROUNDS) --window $(WINDOW) --warm $(WARM) --clients $(CLIENTS) --out bin/bench.json
+
+bench-plot: ## a picture of the last bench-compare, for docs/benchmarks.md
+	cd bench && go run ./plot ../bin/bench.json ../docs/benchmarks.svg
 
 vet lint tidy fuzz benchmarks baseline: ## one step of the checks; fuzz gives every fuzz test ten seconds
 	.ci/run $@
