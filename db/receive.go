@@ -53,8 +53,7 @@ func owedBy(n payment.Notice, at time.Time) (tasks.Message, error) {
 	return m, err
 }
 
-// receiveBatch is one statement. Two callbacks of one payment that wait at the
-// same time are neither taken at its word: the channel is asked instead.
+// receiveBatch is one statement.
 func (s *Store) receiveBatch(ctx context.Context, conn *pgxpool.Conn, list []*receipt) ([]error, []tasks.Key, error) {
 	rows, now := distinct(list), s.now()
 	var promoted *time.Time // as in queueOutbox
@@ -70,14 +69,14 @@ func (s *Store) receiveBatch(ctx context.Context, conn *pgxpool.Conn, list []*re
 			INSERT INTO inbox (channel, event_id, out_trade_no, body, received_at)
 			SELECT channel, event_id, out_trade_no, body, received_at FROM came ON CONFLICT DO NOTHING RETURNING channel, event_id
 		), owed AS (
-			SELECT kind, subject, count(*) AS n, (array_agg(payload))[1] AS payload FROM came
+			SELECT DISTINCT ON (kind, subject) kind, subject, payload FROM came
 			WHERE ((channel, event_id) IN (SELECT channel, event_id FROM fresh)) IS TRUE -- IS TRUE: a set is looked up, not joined row by row
 			AND (EXISTS (SELECT 1 FROM attempts a WHERE a.id = subject AND a.channel = came.channel)
 				OR EXISTS (SELECT 1 FROM refunds r JOIN attempts a ON a.id = r.attempt_id WHERE r.id = subject AND r.status <> 'success' AND a.channel = came.channel))
-			GROUP BY kind, subject ORDER BY kind, subject
+			ORDER BY kind, subject
 		)
 		INSERT INTO outbox AS o (kind, subject, payload, due_at, promoted_at, created_at)
-		SELECT kind, subject, CASE n WHEN 1 THEN payload END, $9::timestamptz, $10::timestamptz, $9 FROM owed
+		SELECT kind, subject, payload, $9::timestamptz, $10::timestamptz, $9 FROM owed
 		ON CONFLICT (kind, subject) DO UPDATE SET payload = NULL, due_at = excluded.due_at, promoted_at = excluded.promoted_at,
 			dead_at = NULL, attempts = 0, generation = o.generation + 1
 		RETURNING kind, subject`,
@@ -96,17 +95,25 @@ func (s *Store) receiveBatch(ctx context.Context, conn *pgxpool.Conn, list []*re
 	return make([]error, len(list)), due, nil
 }
 
-// distinct drops what came twice in one batch. The rest is sorted: an INSERT
-// waits for the same key of another process, and must not be waited for by it.
+// distinct drops what came twice in one batch. Two callbacks of one payment
+// that wait at the same time are neither taken at its word: the channel is asked
+// instead. The rest is sorted: an INSERT waits for the same key of another
+// process, and must not be waited for by it.
 func distinct(list []*receipt) []*receipt {
 	seen := map[[2]string]bool{}
+	about := map[tasks.Key]*receipt{}
 	var out []*receipt
 	for _, r := range list {
 		k := [2]string{r.channel, r.notice.EventID}
-		if !seen[k] {
-			seen[k] = true
-			out = append(out, r)
+		if seen[k] {
+			continue
 		}
+		seen[k] = true
+		out = append(out, r)
+		if other := about[r.owes.Key]; other != nil {
+			r.owes.Payload, other.owes.Payload = nil, nil
+		}
+		about[r.owes.Key] = r
 	}
 	slices.SortFunc(out, func(x, y *receipt) int {
 		return cmp.Or(cmp.Compare(x.channel, y.channel), cmp.Compare(x.notice.EventID, y.notice.EventID))

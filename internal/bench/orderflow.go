@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -148,17 +149,20 @@ func (o *orderflow) payWithin(unpaid bool) int64 {
 }
 
 func (*orderflow) made(answer []byte) (receipt, error) {
-	var v struct {
-		ID      string `json:"id"`
-		Payment struct {
-			ID string `json:"id"`
-		} `json:"payment"`
+	id, rest := cutID(answer, `{"id":"`)
+	payment, _ := cutID(rest, `"payment":{"id":"`)
+	if id == "" || payment == "" {
+		return receipt{}, fmt.Errorf("the answer names no order or no payment: %.200s", answer)
 	}
-	err := json.Unmarshal(answer, &v)
-	if err == nil && (v.ID == "" || v.Payment.ID == "") {
-		err = fmt.Errorf("the answer names no order or no payment: %.200s", answer)
-	}
-	return receipt{order: v.ID, payment: v.Payment.ID}, err
+	return receipt{order: id, payment: payment}, nil
+}
+
+// cutID is the text between what is before it and the next quotation mark. A
+// reader of JSON would take as long as the service does for the answer.
+func cutID(answer []byte, before string) (id string, rest []byte) {
+	_, rest, _ = bytes.Cut(answer, []byte(before))
+	text, rest, _ := bytes.Cut(rest, []byte(`"`))
+	return string(text), rest
 }
 
 func (o *orderflow) callback(r receipt) call {
