@@ -48,16 +48,18 @@ func (k Kind) Granted() bool { return k == OrderComplete || k == PaymentReturn }
 type Queue string
 
 // The queues. Notices have one of their own, so that slow merchants never
-// stand in the way of payments.
+// stand in the way of payments, and closes have one, so that the end of a sale,
+// a hundred thousand of them in one second, does not either.
 const (
 	Critical Queue = "critical"
+	Closing  Queue = "closing"
 	Default  Queue = "default"
 	Notices  Queue = "notices"
 	Low      Queue = "low"
 )
 
 // Queues lists every queue.
-func Queues() []Queue { return []Queue{Critical, Default, Notices, Low} }
+func Queues() []Queue { return []Queue{Critical, Closing, Default, Notices, Low} }
 
 // Spec is everything that is settled about a kind of task.
 type Spec struct {
@@ -123,7 +125,7 @@ var specs = []Spec{
 	{PaymentConfirm, Critical, 5 * sec, true, Ladder{Steps: ours.Steps, Jitter: ours.Jitter, Forever: true, Ring: 7}},
 	{PaymentQuery, Default, 20 * sec, false, Ladder{Steps: []time.Duration{15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins, 30 * mins, hr}, Jitter: 0.1, Forever: true}},
 	{ChannelClose, Default, 20 * sec, false, Ladder{Steps: []time.Duration{sec, 2 * sec, 5 * sec, 15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins}, Jitter: 0.2, Forever: true}},
-	{OrderClose, Critical, 5 * sec, true, ours},
+	{OrderClose, Closing, 5 * sec, true, ours},
 	{PaymentReturn, Default, 5 * sec, true, ours},
 	{DeliveryNotify, Notices, 20 * sec, false, toMerchants},
 	{DeliveryDeadline, Default, 5 * sec, true, ours},

@@ -80,7 +80,7 @@ func TestLadders(t *testing.T) {
 		{tasks.PaymentConfirm, tasks.Critical, 7, 408 * time.Second, 5 * time.Minute, true},
 		{tasks.PaymentQuery, tasks.Default, 8, h + 48*time.Minute + 45*time.Second, h, true},
 		{tasks.ChannelClose, tasks.Default, 9, 18*time.Minute + 53*time.Second, 10 * time.Minute, true},
-		{tasks.OrderClose, tasks.Critical, 7, 408 * time.Second, 5 * time.Minute, true},
+		{tasks.OrderClose, tasks.Closing, 7, 408 * time.Second, 5 * time.Minute, true},
 		{tasks.DeliveryNotify, tasks.Notices, 13, 71*h + 3*time.Minute + 50*time.Second, 24 * h, false},
 		{tasks.MerchantNotify, tasks.Notices, 13, 71*h + 3*time.Minute + 50*time.Second, 24 * h, false},
 		{tasks.PaymentReturn, tasks.Default, 7, 408 * time.Second, 5 * time.Minute, true},

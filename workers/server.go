@@ -59,7 +59,7 @@ func Start(o Options, store Store, list []Worker) (*Server, error) {
 		concurrency int
 		queues      map[string]int
 	}{
-		{o.Concurrency, map[string]int{string(tasks.Critical): 6, string(tasks.Default): 3, string(tasks.Low): 1}},
+		{o.Concurrency, map[string]int{string(tasks.Critical): 6, string(tasks.Closing): 3, string(tasks.Default): 3, string(tasks.Low): 1}},
 		{o.NoticesConcurrency, map[string]int{string(tasks.Notices): 1}},
 	} {
 		server := asynq.NewServerFromRedisClient(o.Redis, o.config(c.concurrency, c.queues))

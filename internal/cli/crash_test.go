@@ -258,8 +258,8 @@ func (w *witness) finds(s *server) {
 	findings, err := d.Audit(w.Context())
 	require.NoError(w, err)
 	require.Empty(w, findings)
-	w.findsNotices()
-	w.Logf("%d orders were acknowledged, %d paid; the merchant knows of %d, the traffic's too", len(w.orders), paid, len(w.told))
+	known := w.findsNotices()
+	w.Logf("%d orders were acknowledged, %d paid; the merchant knows of %d, the traffic's too", len(w.orders), paid, known)
 }
 
 // allows is where an order of which that is known may stand.
@@ -279,8 +279,8 @@ func (p promise) allows() []string {
 
 // findsNotices looks whether the merchant was told each thing once: a refund may
 // be one of several of its order, whatever else there is to tell is told under
-// one webhook-id.
-func (w *witness) findsNotices() {
+// one webhook-id. It says of how many orders the merchant knows.
+func (w *witness) findsNotices() int {
 	w.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -294,6 +294,7 @@ func (w *witness) findsNotices() {
 			require.LessOrEqual(w, times[once], 1, "%s of order %s came under several ids", once, id)
 		}
 	}
+	return len(w.told)
 }
 
 // atRest waits until nothing that is due is undone, and nothing is dead.
