@@ -47,6 +47,19 @@ func settings() []setting {
 		},
 
 		{
+			name: "http_max_conns", def: "8192", doc: "connections that are open at once; further ones wait",
+			read: into(func(c *Config) *int { return &c.HTTP.MaxConns }, between(16, 1_000_000)),
+		},
+		{
+			name: "intake.most_wait", def: "800ms", doc: "no order is let in that would wait so long to be written; from a quarter of it on a part is refused",
+			read: into(func(c *Config) *time.Duration { return &c.Intake.MostWait }, lasting(50*time.Millisecond, time.Minute)),
+		},
+		{
+			name: "intake.most_lag", def: "2s", doc: "no order is let in while payments are confirmed so late; from a quarter of it on a part is refused",
+			read: into(func(c *Config) *time.Duration { return &c.Intake.MostLag }, lasting(200*time.Millisecond, time.Hour)),
+		},
+
+		{
 			name: "relay.horizon", def: "2m", doc: "tasks due within this time are handed to Redis",
 			read: into(func(c *Config) *time.Duration { return &c.Relay.Horizon }, lasting(time.Second, time.Hour)),
 		},

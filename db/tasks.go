@@ -112,3 +112,17 @@ func (d *DB) TaskCounts(ctx context.Context) ([]tasks.Count, error) {
 	}
 	return counts, nil
 }
+
+// dueMost is far more than can be done in the time that anybody would wait.
+const dueMost = 20_000
+
+// CountDue counts the tasks of a kind that are due and not done, up to dueMost.
+// It is cheap enough to be asked a few times a second.
+func (d *DB) CountDue(ctx context.Context, kind tasks.Kind) (n int, err error) {
+	err = d.hot.QueryRow(ctx, `SELECT count(*) FROM (SELECT FROM outbox WHERE `+rowsPromoted+` AND kind = $1 AND due_at <= now() LIMIT $2) x`,
+		string(kind), dueMost).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count due %s: %w", kind, err)
+	}
+	return n, nil
+}
