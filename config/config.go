@@ -70,8 +70,8 @@ type Redis struct {
 
 // Intake is when new orders are refused because there is too much to do.
 type Intake struct {
-	MostWait time.Duration // an order would wait so long to be written: none is let in
-	MostLag  time.Duration // payments are confirmed so late: none is let in
+	Within time.Duration // how long an order may wait to be written before new ones are refused
+	Behind time.Duration // how late payments may be confirmed before new orders are refused
 }
 
 // Relay is how the outbox is carried to Redis.

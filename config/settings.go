@@ -51,12 +51,12 @@ func settings() []setting {
 			read: into(func(c *Config) *int { return &c.HTTP.MaxConns }, between(16, 1_000_000)),
 		},
 		{
-			name: "intake.most_wait", def: "800ms", doc: "no order is let in that would wait so long to be written; from a quarter of it on a part is refused",
-			read: into(func(c *Config) *time.Duration { return &c.Intake.MostWait }, lasting(50*time.Millisecond, time.Minute)),
+			name: "intake.within", def: "200ms", doc: "new orders are refused that would wait longer to be written; each further such time halves what is let in",
+			read: into(func(c *Config) *time.Duration { return &c.Intake.Within }, lasting(10*time.Millisecond, time.Hour)),
 		},
 		{
-			name: "intake.most_lag", def: "2s", doc: "no order is let in while payments are confirmed so late; from a quarter of it on a part is refused",
-			read: into(func(c *Config) *time.Duration { return &c.Intake.MostLag }, lasting(200*time.Millisecond, time.Hour)),
+			name: "intake.behind", def: "500ms", doc: "new orders are refused while payments are confirmed later than this; each further such time halves what is let in",
+			read: into(func(c *Config) *time.Duration { return &c.Intake.Behind }, lasting(10*time.Millisecond, time.Hour)),
 		},
 
 		{

@@ -38,7 +38,7 @@ func newInstruments(registry prometheus.Registerer) *Metrics {
 			Name: name("orders_refused_total"), Help: "New orders that there was no room for.",
 		}, []string{"reason"}),
 		intake:       gauges("intake_estimate_seconds", "How long a new order would wait to be written, and a payment to be confirmed.", "reason"),
-		intakeLimits: gauges("intake_limit_seconds", "The estimate at which no order is let in.", "reason"),
+		intakeLimits: gauges("intake_limit_seconds", "The estimate beyond which new orders are refused.", "reason"),
 		intakeShare:  prometheus.NewGauge(prometheus.GaugeOpts{Name: name("intake_refused_share"), Help: "The share of new orders that is refused."}),
 	}
 	registry.MustRegister(m.requests, m.callbacks, m.tasks, m.closeLateness, m.notices, m.toMerchant,

@@ -159,7 +159,7 @@ func (m *Metrics) Intake(wait, lag time.Duration, share float64) {
 	m.intakeShare.Set(share)
 }
 
-// IntakeLimits notes at which of them no order is let in any more.
+// IntakeLimits notes beyond which of them new orders are refused.
 func (m *Metrics) IntakeLimits(wait, lag time.Duration) {
 	m.intakeLimits.WithLabelValues("writing").Set(seconds(wait))
 	m.intakeLimits.WithLabelValues("confirming").Set(seconds(lag))

@@ -23,9 +23,9 @@ const confirmedKey = "orderflow:confirmed"
 // orders before it is too much.
 func (a *App) startIntake() *intake.Limiter {
 	c := a.cfg.Intake
-	a.metrics.IntakeLimits(c.MostWait, c.MostLag)
+	a.metrics.IntakeLimits(c.Within, c.Behind)
 	l := intake.Start(intake.Options{
-		Wait: a.store.CreateWait, Look: a.confirming, MostWait: c.MostWait, MostLag: c.MostLag, Log: a.log.Named("intake"),
+		Wait: a.store.CreateWait, Look: a.confirming, Within: c.Within, Behind: c.Behind, Log: a.log.Named("intake"),
 		Refused: func(r intake.Reason) { a.metrics.OrderRefused(monitor.Refusal(r)) },
 		Seen:    func(s intake.State) { a.metrics.Intake(s.Wait, s.Lag, s.Share) },
 	})

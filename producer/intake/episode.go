@@ -20,8 +20,8 @@ func (l *Limiter) note(reason Reason, wait time.Duration) {
 	if l.episode == nil {
 		l.episode = &episode{began: now, refused: map[Reason]int64{}}
 		l.o.Log.Warn("overloaded: a part of the new orders is refused",
-			zap.String("reason", string(reason)), zap.Duration("wait", wait), zap.Duration("most_wait", l.o.MostWait),
-			zap.Duration("lag", l.lag), zap.Duration("most_lag", l.o.MostLag))
+			zap.String("reason", string(reason)), zap.Duration("wait", wait), zap.Duration("within", l.o.Within),
+			zap.Duration("lag", l.lag), zap.Duration("behind", l.o.Behind))
 	}
 	e := l.episode
 	e.last, e.wait, e.lag = now, max(e.wait, wait), max(e.lag, l.lag)

@@ -3,10 +3,11 @@
 // Two things are watched. How long a new order would wait to be written: that
 // is what its caller waits for. And how far the confirmation of payments is
 // behind: orders that are let in beyond what can be confirmed would only be paid
-// and then not be told to anybody. While both are short, everybody is let in.
-// From a quarter of a limit on a share is refused, which grows until at the limit
-// nobody is let in; so the flow settles where as much comes in as gets through,
-// instead of swinging between all and nothing.
+// and then not be told to anybody. While both are within their limits everybody
+// is let in; beyond, each further time of the limit's length halves what is let
+// in. So the flow settles where as much comes in as gets through, instead of
+// swinging between all and nothing, and does so as gently at ten times of what
+// can be done as at twice.
 //
 // Only new orders are ever refused. Callbacks, deliveries, operators and the
 // rest of an order's life never come by here.
@@ -14,6 +15,7 @@ package intake
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -42,8 +44,8 @@ type Options struct {
 	// second, by one goroutine. While it fails nobody is refused on its account.
 	Look func(ctx context.Context) (Work, error)
 
-	MostWait time.Duration // over it no order is let in
-	MostLag  time.Duration // the same of what Look finds
+	Within time.Duration // how long the wait may be before orders are refused
+	Behind time.Duration // how far confirmation may be behind
 
 	Log     *zap.Logger
 	Refused func(Reason) // told of each order that is refused; may be nil
@@ -115,17 +117,22 @@ func (l *Limiter) Refuse() (after time.Duration, refused bool) {
 
 // share is how much is to be refused, and for which of the two reasons.
 func (l *Limiter) share(wait time.Duration) (float64, Reason) {
-	writing, confirming := ramp(wait, l.o.MostWait), ramp(l.lag, l.o.MostLag)
+	writing, confirming := beyond(wait, l.o.Within), beyond(l.lag, l.o.Behind)
 	if writing > confirming {
 		return writing, Writing
 	}
 	return confirming, Confirming
 }
 
-// ramp is 0 up to a quarter of the most, and 1 from there on.
-func ramp(d, most time.Duration) float64 {
-	begin := most / 4
-	return min(max(float64(d-begin)/float64(most-begin), 0), 1)
+// beyond is 0 within the limit, 1/2 at twice the limit, 3/4 at three times. By
+// halving, a little more of delay takes away the same part of what is let in,
+// however much is offered: a straight line would be too soft at twice of what
+// can be done, or would swing at ten times.
+func beyond(d, limit time.Duration) float64 {
+	if d <= limit {
+		return 0
+	}
+	return 1 - math.Exp2(1-float64(d)/float64(limit))
 }
 
 // waitFor is 1 to 5 seconds by chance, the longer the more are refused: those
