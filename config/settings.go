@@ -51,7 +51,7 @@ func settings() []setting {
 			read: into(func(c *Config) *int { return &c.HTTP.MaxConns }, between(16, 1_000_000)),
 		},
 		{
-			name: "intake.within", def: "200ms", doc: "new orders are refused that would wait longer to be written; each further such time halves what is let in",
+			name: "intake.within", def: "300ms", doc: "new orders are refused that would wait longer to be written; each further such time halves what is let in",
 			read: into(func(c *Config) *time.Duration { return &c.Intake.Within }, lasting(10*time.Millisecond, time.Hour)),
 		},
 		{

@@ -45,7 +45,7 @@ type Options struct {
 	Look func(ctx context.Context) (Work, error)
 
 	Within time.Duration // how long the wait may be before orders are refused
-	Behind time.Duration // how far confirmation may be behind
+	Behind time.Duration // how far confirmation may be behind before they are
 
 	Log     *zap.Logger
 	Refused func(Reason) // told of each order that is refused; may be nil
