@@ -9,7 +9,7 @@ import (
 type Overloaded struct {
 	At       time.Time        `json:"at"`
 	Machine  string           `json:"machine"`
-	Peak     float64          `json:"peak_lifecycles_per_second"` // of a closed loop
+	Peak     float64          `json:"peak_lifecycles_per_second"` // of a closed loop, at the beginning
 	Steps    []Step           `json:"steps"`
 	Orders   int              `json:"orders"` // let in, over the whole run
 	Errors   map[string]int64 `json:"errors"`
@@ -45,7 +45,7 @@ func (v *overload) overloaded(findings []string) *Overloaded {
 	out.Orders = len(lives)
 	for _, s := range v.steps {
 		one := s.count(lives, turned)
-		if s.factor == 0 {
+		if out.Peak == 0 {
 			out.Peak = one.Goodput
 		}
 		one.Ratio = one.Goodput / out.Peak

@@ -61,7 +61,7 @@ func TestBenchOverload(t *testing.T) {
 	require.True(t, v.Verified)
 	require.Empty(t, v.Errors)
 	require.Positive(t, v.Peak)
-	require.Len(t, v.Steps, 5)
+	require.Len(t, v.Steps, 6)
 	for _, s := range v.Steps {
 		require.Positive(t, s.Accepted, s.Name)
 	}
