@@ -29,6 +29,7 @@ type Config struct {
 	Database  Database
 	Redis     Redis
 	Roles     Roles
+	Intake    Intake
 	Relay     Relay
 	Workers   Workers
 	Terms     Terms
@@ -40,7 +41,8 @@ type Config struct {
 
 // HTTP is the door.
 type HTTP struct {
-	Addr string // host:port to listen on
+	Addr     string // host:port to listen on
+	MaxConns int    // connections at once; more wait to be accepted
 }
 
 // BaseURL is PublicURL, or what the address makes of itself on this machine.
@@ -64,6 +66,12 @@ type Database struct {
 // Redis is where Redis is. It may hold a password: never log it.
 type Redis struct {
 	URL string
+}
+
+// Intake is when new orders are refused because there is too much to do.
+type Intake struct {
+	Within time.Duration // how long an order may wait to be written before new ones are refused
+	Behind time.Duration // how late payments may be confirmed before new orders are refused
 }
 
 // Relay is how the outbox is carried to Redis.

@@ -18,9 +18,10 @@ func TestEverySettingHasADefault(t *testing.T) {
 	got, err := config.Load(config.Sources{Env: env()})
 	require.NoError(t, err)
 	want := config.Config{
-		HTTP:     config.HTTP{Addr: ":8080"},
+		HTTP:     config.HTTP{Addr: ":8080", MaxConns: 8192},
 		Database: config.Database{MaxConns: 16},
 		Roles:    config.Roles{config.API, config.Relayer, config.Worker, config.Monitor},
+		Intake:   config.Intake{Within: 300 * time.Millisecond, Behind: 500 * time.Millisecond},
 		Relay:    config.Relay{Horizon: 2 * time.Minute, Every: 500 * time.Millisecond, Slack: 10 * time.Second},
 		Workers: config.Workers{
 			Concurrency: 32, NoticesConcurrency: 64,

@@ -47,6 +47,19 @@ func settings() []setting {
 		},
 
 		{
+			name: "http_max_conns", def: "8192", doc: "connections that are open at once; further ones wait",
+			read: into(func(c *Config) *int { return &c.HTTP.MaxConns }, between(16, 1_000_000)),
+		},
+		{
+			name: "intake.within", def: "300ms", doc: "new orders are refused that would wait longer to be written; each further such time halves what is let in",
+			read: into(func(c *Config) *time.Duration { return &c.Intake.Within }, lasting(10*time.Millisecond, time.Hour)),
+		},
+		{
+			name: "intake.behind", def: "500ms", doc: "new orders are refused while payments are confirmed later than this; each further such time halves what is let in",
+			read: into(func(c *Config) *time.Duration { return &c.Intake.Behind }, lasting(10*time.Millisecond, time.Hour)),
+		},
+
+		{
 			name: "relay.horizon", def: "2m", doc: "tasks due within this time are handed to Redis",
 			read: into(func(c *Config) *time.Duration { return &c.Relay.Horizon }, lasting(time.Second, time.Hour)),
 		},

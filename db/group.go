@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/orderflow/orderflow/order"
 )
@@ -18,6 +19,8 @@ type group[T any] struct {
 
 	mu      sync.Mutex
 	waiting []*pending[T]
+	began   time.Time     // when the commit in flight began; zero: none is
+	usual   time.Duration // how long the last commits took
 	wake    chan struct{} // holds a token while something may wait
 	closing chan struct{}
 	done    chan struct{}
@@ -123,17 +126,42 @@ func (g *group[T]) loop() {
 	defer close(g.done)
 	for {
 		for batch := g.take(); len(batch) > 0; batch = g.take() {
-			g.commit(batch)
+			g.timed(batch)
 		}
 		select {
 		case <-g.wake:
 		case <-g.closing:
 			for batch := g.take(); len(batch) > 0; batch = g.take() {
-				g.commit(batch)
+				g.timed(batch)
 			}
 			return
 		}
 	}
+}
+
+// timed commits a batch and remembers how long that took.
+func (g *group[T]) timed(batch []*pending[T]) {
+	began := time.Now()
+	g.mu.Lock()
+	g.began = began
+	g.mu.Unlock()
+	g.commit(batch)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.began = time.Time{}
+	g.usual += (time.Since(began) - g.usual) / 4
+}
+
+// wait estimates how long an item that came now would take: until the commit
+// in flight is through, those of the batches before it, and its own. A commit
+// that hangs makes it longer and longer.
+func (g *group[T]) wait() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.began.IsZero() {
+		return 0
+	}
+	return max(g.usual, time.Since(g.began)) + g.usual*time.Duration(len(g.waiting)/g.most+1)
 }
 
 // close refuses new items, commits those that wait and returns when all are

@@ -67,6 +67,10 @@ func NewStore(d *DB, opt StoreOptions) *Store {
 	return s
 }
 
+// CreateWait estimates how long an order that came now would wait for its
+// commit. It asks nobody.
+func (s *Store) CreateWait() time.Duration { return s.creates.wait() }
+
 // Close commits what waits and takes no more.
 func (s *Store) Close() {
 	s.receipts.close()

@@ -175,3 +175,23 @@ func TestTaskCounts(t *testing.T) {
 	}, got)
 	require.Equal(t, tasks.Kind("future:kind"), counts[len(counts)-1].Kind, "kinds of another release come last")
 }
+
+// What counts is what is due and in somebody's hands, of one kind.
+func TestCountDue(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	now := time.Now()
+	for _, r := range []tasks.Row{
+		{Key: tasks.Key{Kind: tasks.PaymentConfirm}, DueAt: now.Add(-time.Minute), PromotedAt: now},
+		{Key: tasks.Key{Kind: tasks.PaymentConfirm}, DueAt: now.Add(-time.Hour), PromotedAt: now},
+		{Key: tasks.Key{Kind: tasks.PaymentConfirm}, DueAt: now.Add(time.Hour), PromotedAt: now},
+		{Key: tasks.Key{Kind: tasks.PaymentConfirm}, DueAt: now.Add(-time.Hour)},
+		{Key: tasks.Key{Kind: tasks.PaymentConfirm}, DueAt: now.Add(-time.Hour), PromotedAt: now, DeadAt: now},
+		{Key: tasks.Key{Kind: tasks.OrderClose}, DueAt: now.Add(-time.Hour), PromotedAt: now},
+	} {
+		owe(t, d, r)
+	}
+	n, err := d.CountDue(t.Context(), tasks.PaymentConfirm)
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+}

@@ -23,6 +23,10 @@
 //	orderflow_redis_epochs_total               counter    -                    times that Redis was found emptied, or new
 //	orderflow_commit_batch_size                histogram  -                    changes that shared one commit
 //	orderflow_commit_duration_seconds          histogram  -                    one group commit, from its first statement to its answer
+//	orderflow_orders_refused_total             counter    reason               new orders refused because there was too much to do; reason is writing or confirming
+//	orderflow_intake_estimate_seconds          gauge      reason               how long a new order would wait to be written, and a payment to be confirmed
+//	orderflow_intake_limit_seconds             gauge      reason               the estimate beyond which new orders are refused, the more the farther
+//	orderflow_intake_refused_share             gauge      -                    the share of new orders that is refused just now, 0 to 1
 //
 // The number of requests, tries or commits is the _count of its histogram.
 //

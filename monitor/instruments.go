@@ -34,9 +34,15 @@ func newInstruments(registry prometheus.Registerer) *Metrics {
 		epochs:   counter("redis_epochs_total", "Times that Redis was found emptied, or new."),
 		batches:  histogram("commit_batch_size", "Changes that shared one commit.", 1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
 		commits:  histogram("commit_duration_seconds", "One group commit.", fast()...),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: name("orders_refused_total"), Help: "New orders that there was no room for.",
+		}, []string{"reason"}),
+		intake:       gauges("intake_estimate_seconds", "How long a new order would wait to be written, and a payment to be confirmed.", "reason"),
+		intakeLimits: gauges("intake_limit_seconds", "The estimate beyond which new orders are refused.", "reason"),
+		intakeShare:  prometheus.NewGauge(prometheus.GaugeOpts{Name: name("intake_refused_share"), Help: "The share of new orders that is refused."}),
 	}
 	registry.MustRegister(m.requests, m.callbacks, m.tasks, m.closeLateness, m.notices, m.toMerchant,
-		m.alerts, m.promoted, m.putBack, m.epochs, m.batches, m.commits)
+		m.alerts, m.promoted, m.putBack, m.epochs, m.batches, m.commits, m.refused, m.intake, m.intakeLimits, m.intakeShare)
 	m.startAtZero()
 	return m
 }
@@ -50,6 +56,9 @@ func (m *Metrics) startAtZero() {
 		for _, outcome := range outcomes() {
 			m.tasks.WithLabelValues(string(spec.Kind), outcome)
 		}
+	}
+	for _, why := range refusals() {
+		m.refused.WithLabelValues(string(why))
 	}
 	for _, n := range tasks.AlertNames() {
 		m.alerts.WithLabelValues(string(n))
@@ -78,6 +87,10 @@ func histogram(n, help string, buckets ...float64) prometheus.Histogram {
 
 func histograms(n, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name(n), Help: help, Buckets: buckets}, labels)
+}
+
+func gauges(n, help string, labels ...string) *prometheus.GaugeVec {
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name(n), Help: help}, labels)
 }
 
 func desc(n, help string, labels ...string) *prometheus.Desc {

@@ -30,6 +30,10 @@ type Metrics struct {
 	epochs        prometheus.Counter
 	batches       prometheus.Histogram
 	commits       prometheus.Histogram
+	refused       *prometheus.CounterVec
+	intake        *prometheus.GaugeVec
+	intakeLimits  *prometheus.GaugeVec
+	intakeShare   prometheus.Gauge
 
 	kinds                                []tasks.Kind
 	routes, channels, verdicts, notified *label
@@ -133,6 +137,32 @@ func (m *Metrics) RedisEpoch() { m.epochs.Inc() }
 func (m *Metrics) Committed(changes int, took time.Duration) {
 	m.batches.Observe(float64(max(changes, 0)))
 	m.commits.Observe(seconds(took))
+}
+
+// Refusal is why a new order was refused.
+type Refusal string
+
+// refusals are the reasons: it would wait too long to be written, or payments
+// are confirmed too late.
+func refusals() []Refusal { return []Refusal{"writing", "confirming"} }
+
+// OrderRefused counts a new order that there was no room for.
+func (m *Metrics) OrderRefused(why Refusal) {
+	m.refused.WithLabelValues(among(refusals(), why)).Inc()
+}
+
+// Intake notes how long a new order would wait to be written, how long a payment
+// to be confirmed, and what share of the new orders is refused.
+func (m *Metrics) Intake(wait, lag time.Duration, share float64) {
+	m.intake.WithLabelValues("writing").Set(seconds(wait))
+	m.intake.WithLabelValues("confirming").Set(seconds(lag))
+	m.intakeShare.Set(share)
+}
+
+// IntakeLimits notes beyond which of them new orders are refused.
+func (m *Metrics) IntakeLimits(wait, lag time.Duration) {
+	m.intakeLimits.WithLabelValues("writing").Set(seconds(wait))
+	m.intakeLimits.WithLabelValues("confirming").Set(seconds(lag))
 }
 
 // seconds is never negative: clocks of two machines may disagree.

@@ -29,6 +29,7 @@ type call struct {
 	body      []byte // as it came, before anything was made of it
 	order     order.ID
 	err       error // what went wrong with us, for the log
+	quiet     bool  // refused like a thousand others: no line of its own
 }
 
 type callKey struct{}
@@ -80,11 +81,13 @@ func (s *server) recovered(c *call, out *recorder) {
 func (s *server) log(c *call, out *recorder, began time.Time) {
 	s.opt.Requested(c.route, c.request.Method, out.status, time.Since(began))
 	level := zapcore.InfoLevel
-	if out.status >= 500 && c.request.Context().Err() == nil { // one that went away is no fault of ours
+	if c.quiet {
+		level = zapcore.DebugLevel
+	} else if out.status >= 500 && c.request.Context().Err() == nil { // one that went away is no fault of ours
 		level = zapcore.ErrorLevel
 	}
 	line := s.opt.Log.Check(level, "request")
-	if line == nil { // sampled away: it costs nothing
+	if line == nil { // not wanted, or sampled away: it costs nothing
 		return
 	}
 	fields := []zap.Field{

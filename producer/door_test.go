@@ -133,15 +133,19 @@ func (c *channel) Ack(err error) payment.Answer {
 	return payment.Answer{Status: 200, ContentType: "text/plain", Body: []byte("success")}
 }
 
-func newDoor(t testing.TB) *door {
+func newDoor(t testing.TB, changes ...func(*producer.Options)) *door {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
 	d := &door{t: t, store: newMemory(), channel: &channel{}, logs: logs}
 	channels, err := payment.NewRegistry(d.channel)
 	require.NoError(t, err)
-	d.Handler, err = producer.New(producer.Options{
+	o := producer.Options{
 		Store: d.store, Admin: d.store, Guard: guard{}, Channels: channels, PublicURL: "https://orders.example/", Log: zap.New(core),
-	})
+	}
+	for _, change := range changes {
+		change(&o)
+	}
+	d.Handler, err = producer.New(o)
 	require.NoError(t, err)
 	return d
 }

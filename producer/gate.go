@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -35,7 +37,7 @@ func (s *server) gate(r route) func(huma.Context, func(huma.Context)) {
 		req, w := humago.Unwrap(ctx)
 		c := callOf(req.Context())
 		c.route = r.method + " " + r.path
-		if p := s.admit(c, w, r.roles, wantsBody(ctx.Operation(), req)); p != nil {
+		if p := s.admit(c, w, r, wantsBody(ctx.Operation(), req)); p != nil {
 			c.refuse(w, p)
 			return
 		}
@@ -63,12 +65,17 @@ func (s *server) page(next http.Handler) http.Handler {
 	})
 }
 
-func (s *server) admit(c *call, w http.ResponseWriter, roles []access.Role, wantsBody bool) *problem {
-	if len(roles) == 0 {
+func (s *server) admit(c *call, w http.ResponseWriter, r route, wantsBody bool) *problem {
+	if len(r.roles) == 0 {
 		return nil // the handler itself finds out who it is
 	}
-	if p := s.known(c, roles); p != nil {
+	if p := s.known(c, r.roles); p != nil {
 		return p
+	}
+	if r.begins() { // before anything is read: a refusal must cost next to nothing
+		if p := s.room(c, w); p != nil {
+			return p
+		}
 	}
 	if p := readable(c.request); p != nil {
 		return p
@@ -80,6 +87,22 @@ func (s *server) admit(c *call, w http.ResponseWriter, roles []access.Role, want
 		return fault(api.NotJSON, "")
 	}
 	return c.read(w, maxBody, s.opt.BodyTime)
+}
+
+// room refuses when there is more work than can be done. Who has no key does not
+// learn of that.
+func (s *server) room(c *call, w http.ResponseWriter) *problem {
+	if s.opt.Intake == nil {
+		return nil
+	}
+	after, refused := s.opt.Intake.Refuse()
+	if !refused {
+		return nil
+	}
+	c.quiet = true
+	// The server reads past the body before it answers: it does not wait long.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Second))
+	return fault(api.Overloaded, "").with("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))
 }
 
 // known finds out who is calling and whether they may.

@@ -45,6 +45,7 @@ func kinds() []kind {
 		{api.Invalid, 422, "Something in the request is wrong", "Put right what errors lists, then send it again."},
 		{api.Internal, 500, "Our fault", "It is not certain whether it was done. Send the same request with the same Idempotency-Key again, or look first. If it stays, quote instance to the operators."},
 		{api.Unavailable, 503, "Not just now", "Wait as long as Retry-After says, then send the same request with the same Idempotency-Key again."},
+		{api.Overloaded, 503, "Too many orders just now", "No order was made by this request. Wait as long as Retry-After says, then send it again with the same Idempotency-Key."},
 	}
 }
 

@@ -71,12 +71,19 @@ type Guard interface {
 	Authenticate(ctx context.Context, r *http.Request) (access.Principal, error)
 }
 
+// Intake says whether an order that comes now is refused because there is too
+// much to do, and how long its caller should wait: *intake.Limiter.
+type Intake interface {
+	Refuse() (after time.Duration, refused bool)
+}
+
 // Options are what the door needs.
 type Options struct {
 	Store    Store
 	Admin    Admin
 	Guard    Guard
 	Channels payment.Registry
+	Intake   Intake // every order is let in when nil
 	// PublicURL is where channels reach this door; their callbacks go to
 	// PublicURL + "/v1/channels/{name}/callbacks".
 	PublicURL string

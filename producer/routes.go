@@ -22,6 +22,10 @@ type route struct {
 	add     func(*server, route)
 }
 
+// begins says that the call begins new work, which can wait until there is room
+// for it. Everything else goes on with what was begun.
+func (r route) begins() bool { return r.id == "create-order" }
+
 const (
 	post = http.MethodPost
 	get  = http.MethodGet

@@ -42,6 +42,7 @@ type App struct {
 	health      *monitor.Health
 	guard       *access.Guard
 	channels    payment.Registry
+	pulse       *pulse // of the workers; nil without them
 
 	addr     net.Addr
 	failed   chan error // the listener's end, if it ends by itself
@@ -193,6 +194,7 @@ func (a *App) listen(ctx context.Context, handler http.Handler) error {
 		return fmt.Errorf("listen on %s: %w: is another Orderflow running? choose another address with --http", a.cfg.HTTP.Addr, err)
 	}
 	a.addr = ln.Addr()
+	ln = limited(ln, a.cfg.HTTP.MaxConns)
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,

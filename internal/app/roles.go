@@ -34,6 +34,8 @@ func (a *App) startWorkers() error {
 	if err != nil {
 		return err
 	}
+	a.pulse = startPulse(a.probe)
+	a.onStop("pulse", a.pulse.stop)
 	c := a.cfg.Workers
 	server, err := workers.Start(workers.Options{
 		Redis: workClient{a.redis, a.probe}, Log: a.log.Named("worker"), Concurrency: c.Concurrency, NoticesConcurrency: c.NoticesConcurrency,
@@ -80,6 +82,9 @@ func (a *App) callbackURL(channel string) string {
 // tried counts a try of a task.
 func (a *App) tried(k tasks.Kind, outcome string, took, late time.Duration) {
 	a.metrics.TaskDone(k, outcome, took)
+	if k == tasks.PaymentConfirm && outcome != "lost" && outcome != "gone" {
+		a.pulse.confirmed.Add(1)
+	}
 	switch {
 	case outcome != "done":
 	case k == tasks.OrderClose:

@@ -13,6 +13,7 @@ type life struct {
 	receipt
 	unpaid bool // nobody pays it
 	due    time.Time
+	sent   time.Time // when it was asked for: a busy load generator is late itself
 	made   time.Time // when it was acknowledged
 	called time.Time // when its callback was sent; zero: it was not
 	acked  time.Time // when that was acknowledged; zero: it was not
@@ -22,6 +23,9 @@ type life struct {
 
 	arrived chan struct{} // closed with told
 }
+
+// refusal is an order that was asked for and not made: there was no room.
+type refusal struct{ due, sent, answered time.Time }
 
 // The steps that can fail.
 const (
@@ -40,6 +44,7 @@ type book struct {
 	renamed   []string         // orders with notices of two ids
 	refused   []string         // notices that the merchant could not accept
 	missed    int64            // orders that were due and not begun
+	away      []refusal        // orders that there was no room for
 	completed int64            // lives that are through
 }
 
@@ -122,6 +127,35 @@ func (b *book) knowsAll() bool {
 		}
 	}
 	return true
+}
+
+// turnAway notes an order that there was no room for. It is no failure: the
+// answer is certain.
+func (b *book) turnAway(l *life) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.away = append(b.away, refusal{l.due, l.sent, time.Now()})
+}
+
+// turned are the orders that there was no room for.
+func (b *book) turned() []refusal {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.away)
+}
+
+// toldWithin says whether a life was through within a step.
+func (b *book) toldWithin(l *life, s *step) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return s.holds(l.told)
+}
+
+// notBegun is how many orders were due and not begun.
+func (b *book) notBegun() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.missed
 }
 
 func (b *book) miss(n int64) {

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"sync"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/orderflow/orderflow/internal/pace"
+	"github.com/orderflow/orderflow/producer/api"
 )
 
 const (
@@ -87,7 +89,13 @@ func (b *buyers) live(ctx context.Context, w *wire, due time.Time) bool {
 	ctx = context.WithoutCancel(ctx)
 	n := b.n.Add(1)
 	l := &life{unpaid: unpaid(n, b.load.Unpaid), due: due}
-	status, answer, err := w.post(ctx, b.system.order(n, l.unpaid, b.site))
+	ask := b.system.order(n, l.unpaid, b.site)
+	l.sent = time.Now()
+	status, answer, err := w.post(ctx, ask)
+	if err == nil && turnedAway(status, answer) {
+		b.book.turnAway(l)
+		return false
+	}
 	if err == nil && status == http.StatusCreated {
 		l.receipt, err = b.system.made(answer)
 	}
@@ -98,6 +106,11 @@ func (b *buyers) live(ctx context.Context, w *wire, due time.Time) bool {
 	l.made = time.Now()
 	b.book.keep(l)
 	return l.unpaid || b.pay(ctx, w, l)
+}
+
+// turnedAway says that the service had no room for the order, and made none.
+func turnedAway(status int, answer []byte) bool {
+	return status == http.StatusServiceUnavailable && bytes.Contains(answer, []byte(api.Overloaded))
 }
 
 // pay is the channel's callback, and waits until the merchant knows.

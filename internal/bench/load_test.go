@@ -22,7 +22,8 @@ import (
 type toy struct {
 	book   *book
 	orders atomic.Int64
-	refuse int // status of every third callback; 0: none
+	refuse int  // status of every third callback; 0: none
+	full   bool // there is no room for every second order
 	conns  atomic.Int64
 	enough func() // is told of each order
 }
@@ -51,6 +52,11 @@ func (s *toy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.orders.Add(1)
 		s.enough()
 		number, _, _ := strings.Cut(string(body), " ")
+		if s.full && s.orders.Load()%2 == 0 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = io.WriteString(w, `{"type":"urn:orderflow:problem:overloaded"}`)
+			return
+		}
 		w.WriteHeader(http.StatusCreated)
 		_, _ = io.WriteString(w, number)
 		return
@@ -120,6 +126,19 @@ func TestWhatIsRefusedIsCountedByStatus(t *testing.T) {
 		require.Equal(t, l.acked.IsZero(), l.told.IsZero())
 	}
 	require.Empty(t, b.findings(), "what was refused need not have happened")
+}
+
+func TestWhoIsTurnedAwayIsNoError(t *testing.T) {
+	t.Parallel()
+	b := buys(t, &toy{full: true}, Load{Rate: 500, Clients: 1}, 40)
+	orders, _, wrong := b.tally()
+	require.Zero(t, wrong)
+	require.GreaterOrEqual(t, len(b.turned()), 19)
+	require.GreaterOrEqual(t, orders, 19)
+	require.True(t, b.knowsAll(), "the answer is certain: no order was made")
+	for _, r := range b.turned() {
+		require.False(t, r.sent.Before(r.due) || r.answered.Before(r.sent))
+	}
 }
 
 func TestAServiceThatIsAwayIsCountedToo(t *testing.T) {

@@ -29,10 +29,11 @@ type Result struct {
 	CPU      map[string]float64 `json:"cpu_seconds_per_1000"` // by process, within the window
 	PerOrder map[string]float64 `json:"per_order"`
 
-	Orders int              `json:"orders"` // acknowledged, over the whole run
-	Paid   int              `json:"paid"`   // of them, those whose callback was acknowledged
-	Errors map[string]int64 `json:"errors"` // by step and status, over the whole run
-	Missed int64            `json:"missed"` // due and not begun
+	Orders int              `json:"orders"`                // acknowledged, over the whole run
+	Paid   int              `json:"paid"`                  // of them, those whose callback was acknowledged
+	Errors map[string]int64 `json:"errors"`                // by step and status, over the whole run
+	Missed int64            `json:"missed"`                // due and not begun
+	Turned int              `json:"turned_away,omitempty"` // there was no room for them, and the service said so
 
 	Verified bool     `json:"verified"`
 	Findings []string `json:"findings,omitempty"`
@@ -61,7 +62,7 @@ func latency(list []time.Duration) Latency {
 func (r *run) result(late []time.Duration, findings []string) *Result {
 	v := &Result{
 		Target: r.system.name(), At: r.start.at.UTC().Truncate(time.Second), Machine: machine(), Rate: r.load.Rate,
-		Seconds: r.end.at.Sub(r.start.at).Seconds(), Errors: r.book.errors, Missed: r.book.missed,
+		Seconds: r.end.at.Sub(r.start.at).Seconds(), Errors: r.book.errors, Missed: r.book.missed, Turned: len(r.book.turned()),
 		Verified: len(findings) == 0, Findings: findings,
 	}
 	if r.load.Rate == 0 {
@@ -198,6 +199,9 @@ func (v *Result) errors() string {
 		list = append(list, fmt.Sprintf("%d × %s", n, what))
 	}
 	slices.Sort(list)
+	if v.Turned > 0 {
+		list = append(list, fmt.Sprintf("%d turned away", v.Turned))
+	}
 	if v.Missed > 0 {
 		list = append(list, fmt.Sprintf("%d not begun", v.Missed))
 	}

@@ -46,6 +46,28 @@ func TestBench(t *testing.T) {
 	require.Empty(t, left(nil, p.dir), "nothing goes on")
 }
 
+func TestBenchOverload(t *testing.T) {
+	t.Parallel()
+	if !found("redis-server", "valkey-server") {
+		t.Skip("needs a Redis that is a program of its own")
+	}
+	p := ourselves(t)
+	cmd := p.command(t.Context(), "bench", "overload", "--clients", "2", "--warm", "100ms", "--window", "500ms", "--json")
+	var out, complaint bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	require.NoError(t, cmd.Run(), "%s%s", out.String(), complaint.String())
+	var v bench.Overloaded
+	require.NoError(t, json.Unmarshal(out.Bytes(), &v))
+	require.True(t, v.Verified)
+	require.Empty(t, v.Errors)
+	require.Positive(t, v.Peak)
+	require.Len(t, v.Steps, 6)
+	for _, s := range v.Steps {
+		require.Positive(t, s.Accepted, s.Name)
+	}
+	require.Empty(t, left(nil, p.dir), "nothing goes on")
+}
+
 func found(programs ...string) bool {
 	for _, program := range programs {
 		if _, err := exec.LookPath(program); err == nil {

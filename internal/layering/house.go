@@ -82,6 +82,7 @@ func house() law {
 			},
 			{ // the hand-over to Redis
 				{"producer/relay", core},
+				{"producer/intake", ""},
 			},
 			{ // the door, the work and the watch: neither knows the others, nor the store
 				{"producer", core + " internal/access internal/once producer/api"},
@@ -96,7 +97,7 @@ func house() law {
 				{"internal/simulation", ""}, // tests alone
 			},
 			{ // where all are introduced to each other
-				{"internal/app", core + " config db producer producer/api producer/relay workers monitor payment/sandbox payment/stripe payment/alipay payment/wechatpay payment/simulator " +
+				{"internal/app", core + " config db producer producer/api producer/relay producer/intake workers monitor payment/sandbox payment/stripe payment/alipay payment/wechatpay payment/simulator " +
 					"internal/access internal/once internal/embedded internal/alert internal/faults internal/demo internal/loadgen"},
 			},
 			{ // commands

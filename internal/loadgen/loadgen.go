@@ -195,6 +195,8 @@ func (t *Traffic) serve(b *buyer) {
 	case errors.Is(err, errStopped) || t.calls.Err() != nil:
 	case isProblem(err, api.OutOfStock):
 		t.counts.outOfStock()
+	case isProblem(err, api.Overloaded):
+		t.counts.turnAway()
 	case errors.Is(err, errTooLong):
 		t.counts.giveUp()
 	default:

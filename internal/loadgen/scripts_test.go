@@ -156,6 +156,7 @@ func TestWhatGoesWrongIsCountedByItsKind(t *testing.T) {
 		{"out of stock is the shop's affair", "delivered", func(s *shop) { s.before = say(409, api.OutOfStock, "/v1/") }, Stats{OutOfStock: 1}},
 		{"the API fails", "delivered", func(s *shop) { s.before = say(500, api.Internal, "/v1/") }, Stats{Errors: 1}},
 		{"the API is away, twice", "delivered", func(s *shop) { s.before = say(503, api.Unavailable, "/v1/") }, Stats{Errors: 1}},
+		{"the API is overloaded", "delivered", func(s *shop) { s.before = say(503, api.Overloaded, "/v1/") }, Stats{TurnedAway: 1}},
 		{"the pay page fails", "delivered", func(s *shop) { s.before = say(500, "", "/sandbox/") }, Stats{Orders: 1, Errors: 1}},
 		{"cancelling fails while paying", "paid while cancelled", func(s *shop) { s.before = say(500, api.Internal, "/cancel") }, Stats{Orders: 1, Errors: 1}},
 		{"what must be refused is not", "bad request", func(s *shop) {

@@ -24,6 +24,7 @@ type Stats struct {
 	InHand     int              // orders whose script is not through
 	Skipped    int64            // not begun: too many in hand, or the machine too slow
 	OutOfStock int64            // not made
+	TurnedAway int64            // not made: the API was overloaded and said so
 	GaveUp     int64            // left in the middle of their script: the order did not change in time
 	Errors     int64            // the API or the pay page did not answer as it should
 	P50, P99   time.Duration    // of the last 4096 orders' intake; 0 before the first
@@ -39,6 +40,7 @@ func (s Stats) String() string {
 	}{
 		{int64(s.InHand), "in hand"},
 		{s.OutOfStock, "out of stock"},
+		{s.TurnedAway, "turned away"},
 		{s.GaveUp, "given up"},
 		{s.Skipped, "skipped"},
 	} {
@@ -114,6 +116,7 @@ func (c *counts) change(f func(*Stats)) {
 
 func (c *counts) skip(n int64) { c.change(func(s *Stats) { s.Skipped += n }) }
 func (c *counts) outOfStock()  { c.change(func(s *Stats) { s.OutOfStock++ }) }
+func (c *counts) turnAway()    { c.change(func(s *Stats) { s.TurnedAway++ }) }
 func (c *counts) giveUp()      { c.change(func(s *Stats) { s.GaveUp++ }) }
 
 func (c *counts) end(script string) {

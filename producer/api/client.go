@@ -19,8 +19,8 @@ import (
 // Client calls the API with one key. It is safe for concurrent use.
 //
 // A call that failed on its way, or was answered 429, 502 or 503, is made
-// again a few times, after waits that grow, when making it twice cannot do
-// harm: what creates orders, payments and refunds carries an Idempotency-Key for that.
+// again a few times, after waits that grow and are as long as the answer asks
+// for (up to 5 s), when making it twice cannot do harm: what creates orders, payments and refunds carries an Idempotency-Key for that.
 // What is answered otherwise is a *Problem:
 //
 //	var p *api.Problem
@@ -97,14 +97,14 @@ func (c *Client) do(ctx context.Context, r request, out any) error {
 		if !again || r.once || n >= c.tries {
 			return fmt.Errorf("%s: %w", r.name(), err)
 		}
-		if stopped := sleep(ctx, max(wait, c.backoff(n))); stopped != nil {
+		if stopped := sleep(ctx, wait+c.backoff(n)); stopped != nil {
 			return fmt.Errorf("%s: %w (gave up waiting: %w)", r.name(), err, stopped)
 		}
 	}
 }
 
 // try makes a call once. again says that it may be made again, after wait at
-// the soonest.
+// the soonest: many are told the same, and add their own backoff.
 func (c *Client) try(ctx context.Context, r request, body []byte, out any) (wait time.Duration, again bool, err error) {
 	req, err := c.build(ctx, r, body)
 	if err != nil {

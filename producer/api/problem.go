@@ -23,6 +23,7 @@ const (
 	Invalid          ProblemType = "urn:orderflow:problem:invalid"
 	Internal         ProblemType = "urn:orderflow:problem:internal"
 	Unavailable      ProblemType = "urn:orderflow:problem:unavailable"
+	Overloaded       ProblemType = "urn:orderflow:problem:overloaded"
 )
 
 // Problem is every answer that is not a success (RFC 9457).

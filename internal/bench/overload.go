@@ -1,0 +1,139 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// factors are what is offered, in peaks: as much as it can take, twice and three
+// times that, and then half of it, at once, to see it recover.
+var factors = []float64{1, 2, 3, 0.5}
+
+// Overload finds the most that an Orderflow can take, then offers it more.
+// Afterwards everything that was let in must be where it should be.
+func Overload(ctx context.Context, o Options) (*Overloaded, error) {
+	if err := o.Load.check(); err != nil {
+		return nil, err
+	}
+	if o.Load.Rate > 0 || o.Load.Unpaid > 0 {
+		return nil, errors.New("the rates follow from the peak, and every order is paid")
+	}
+	g := &ground{database: o.Database, redis: o.Redis, say: speaker(o.Say)}
+	if err := g.open(ctx, false); err != nil {
+		return nil, err
+	}
+	defer g.close()
+	v := &overload{
+		run: &run{ground: g, system: &orderflow{program: o.Program, load: o.Load}, load: o.Load, program: o.Program},
+	}
+	return v.measure(ctx)
+}
+
+// overload is one run in steps, on one service that is never given a rest
+// between them.
+type overload struct {
+	*run
+	steps  []*step
+	living sync.WaitGroup // every order's life
+}
+
+// step is a while of one load, and what was used within its window.
+type step struct {
+	name       string
+	factor     float64 // of the peak; 0: the closed loop
+	rate       float64
+	start, end point
+	missed     int64
+}
+
+func (v *overload) measure(ctx context.Context) (*Overloaded, error) {
+	defer v.tidy()
+	if err := v.setUp(ctx); err != nil {
+		return nil, err
+	}
+	err := v.climb(ctx)
+	v.ground.say("waiting for what is under way")
+	v.living.Wait()
+	if err != nil {
+		return nil, err
+	}
+	if err := v.drain(ctx); err != nil {
+		return nil, err
+	}
+	_, findings, err := v.inspect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return v.overloaded(findings), nil
+}
+
+// climb goes through the steps. The peak is the closed loop's: it offers no more
+// than is taken. It is taken once more at the end: by then the machine may be
+// another, and the database is a fuller one.
+func (v *overload) climb(ctx context.Context) error {
+	if err := v.step(ctx, &step{name: "peak"}); err != nil {
+		return err
+	}
+	peak := v.goodput(v.steps[0])
+	if peak == 0 {
+		return errors.New("no lifecycle was completed")
+	}
+	for _, f := range factors {
+		if err := v.step(ctx, &step{name: fmt.Sprintf("%gx", f), factor: f, rate: f * peak}); err != nil {
+			return err
+		}
+	}
+	return v.step(ctx, &step{name: "peak again"})
+}
+
+func (v *overload) step(ctx context.Context, s *step) (err error) {
+	loading, stop := context.WithCancel(ctx)
+	defer stop()
+	load := v.load
+	load.Rate = s.rate
+	b := &buyers{system: v.system, site: v.site, load: load, book: v.book}
+	b.n.Store(int64(len(v.steps)) * 100_000_000) // no two orders have one number
+	v.steps = append(v.steps, s)
+	v.living.Go(func() { b.run(loading) })
+	if err := v.wait(ctx, s.name+": warming up", v.load.Warm); err != nil {
+		return err
+	}
+	missed := v.book.notBegun()
+	if s.start, err = v.point(ctx); err != nil {
+		return err
+	}
+	if err := v.wait(ctx, s.name+": measuring", v.load.Window); err != nil {
+		return err
+	}
+	s.end, err = v.point(ctx)
+	s.missed = v.book.notBegun() - missed
+	return err
+}
+
+func (s *step) seconds() float64 { return s.end.at.Sub(s.start.at).Seconds() }
+
+func (s *step) holds(t time.Time) bool { return t.After(s.start.at) && !t.After(s.end.at) }
+
+// goodput is complete lifecycles a second.
+func (v *overload) goodput(s *step) float64 {
+	n := 0
+	for _, l := range v.book.all() {
+		if v.book.toldWithin(l, s) {
+			n++
+		}
+	}
+	return float64(n) / s.seconds()
+}
+
+// shares are how much of the machine each process took.
+func (s *step) shares() map[string]float64 {
+	shares := map[string]float64{}
+	for name, seconds := range s.end.cpu.since(s.start.cpu) {
+		shares[name] = seconds / s.seconds() / float64(runtime.NumCPU())
+	}
+	return shares
+}
