@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/uptrace/bun"
 
 	"github.com/orderflow/orderflow/tasks"
@@ -118,18 +117,9 @@ func (d *DB) TaskCounts(ctx context.Context) ([]tasks.Count, error) {
 const dueMost = 20_000
 
 // CountDue counts the tasks of a kind that are due and not done, up to dueMost.
-// It is cheap enough to be asked a few times a second, for it goes through the
-// index itself: a row that is gone is then passed over by all who come later,
-// while a bitmap would visit thousands of them each time, until the next vacuum.
+// It is cheap enough to be asked a few times a second.
 func (d *DB) CountDue(ctx context.Context, kind tasks.Kind) (n int, err error) {
-	b := &pgx.Batch{}
-	b.Queue("BEGIN")
-	b.Queue("SET LOCAL enable_bitmapscan = off")
-	b.Queue(`SELECT count(*) FROM (SELECT FROM outbox WHERE `+rowsPromoted+` AND kind = $1 AND due_at <= now() LIMIT $2) x`,
-		string(kind), dueMost).QueryRow(func(row pgx.Row) error { return row.Scan(&n) })
-	b.Queue("COMMIT")
-	if err := d.hot.SendBatch(ctx, b).Close(); err != nil {
-		return 0, fmt.Errorf("count due %s: %w", kind, err)
-	}
-	return n, nil
+	err = d.hot.QueryRow(ctx, `SELECT count(*) FROM (SELECT FROM outbox WHERE `+rowsPromoted+` AND kind = $1 AND due_at <= now() LIMIT $2) x`,
+		string(kind), dueMost).Scan(&n)
+	return n, wrap(err, "count due tasks")
 }
