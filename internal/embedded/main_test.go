@@ -96,7 +96,10 @@ func again(t *testing.T, uid uint32, pattern string) {
 	binary := filepath.Join(dir, "tests")
 	program, err := os.ReadFile(os.Args[0])
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(binary, program, 0o755))
+	syscall.ForkLock.RLock() // a child begun meanwhile would have it open for writing, and nobody could run it
+	err = os.WriteFile(binary, program, 0o755)
+	syscall.ForkLock.RUnlock()
+	require.NoError(t, err)
 	require.NoError(t, os.Chown(dir, int(uid), int(uid)))
 
 	cmd := exec.CommandContext(t.Context(), binary, "-test.run", pattern, "-test.v")
