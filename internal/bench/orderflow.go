@@ -31,6 +31,7 @@ const (
 	price     = 9990 // of the tracked item, once
 	extra     = 1000 // of the other, three times
 	amount    = price + 3*extra
+	feeBps    = 60
 )
 
 const benchActor = order.Actor("bench")
@@ -94,7 +95,7 @@ func empty(ctx context.Context, d *db.DB) error {
 
 // settle makes one merchant, with stock and an endpoint.
 func (o *orderflow) settle(ctx context.Context, d *db.DB, id, url string) error {
-	if _, err := d.PutMerchant(ctx, merchant.Merchant{ID: id, FeeBps: 60}); err != nil {
+	if _, err := d.PutMerchant(ctx, merchant.Merchant{ID: id, FeeBps: feeBps}); err != nil {
 		return err
 	}
 	for sku := range tracked {
