@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -85,20 +84,20 @@ func where(url string) string {
 	return fmt.Sprintf("%s at %s:%d", cfg.Database, cfg.Host, cfg.Port)
 }
 
+// run writes everything, or returns the first thing that went wrong.
 func (c *copying) run(ctx context.Context) error {
 	c.began = time.Now()
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+	streaming, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	streams := c.streams
 	if streams == 0 {
 		streams = runtime.NumCPU() + 1 // one is always waiting for the disk
 	}
-	errs := make([]error, streams)
 	var running sync.WaitGroup
-	for i := range streams {
+	for range streams {
 		running.Go(func() {
-			if errs[i] = c.stream(ctx); errs[i] != nil {
-				stop()
+			if err := c.stream(streaming); err != nil {
+				stop(err) // the first counts: it is what ended the others
 			}
 		})
 	}
@@ -106,12 +105,7 @@ func (c *copying) run(ctx context.Context) error {
 	go func() { running.Wait(); close(done) }()
 	c.watch(done)
 	c.took = time.Since(c.began)
-	for _, err := range errs {
-		if err != nil && !errors.Is(err, context.Canceled) {
-			return err
-		}
-	}
-	return errors.Join(errs...)
+	return context.Cause(streaming)
 }
 
 // watch says how it goes, until it is done.
