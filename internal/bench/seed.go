@@ -97,7 +97,7 @@ func Seed(ctx context.Context, o SeedOptions) (*Seeded, error) {
 		return nil, err
 	}
 	if err := empty(ctx, d); err != nil && !o.Add {
-		return nil, fmt.Errorf("%w, or add to it with --add", err)
+		return nil, fmt.Errorf("%w: fill a fresh one, or add to it with --add", err)
 	}
 	now := time.Now().UTC()
 	old := oldOrders{count: o.Orders, from: now.AddDate(0, 0, -o.Days), to: now}

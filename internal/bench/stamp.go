@@ -54,6 +54,12 @@ func idAt(at time.Time, random *rand.Rand) (id order.ID) {
 	return id
 }
 
+// firstID is below every id that is made from then on.
+func firstID(at time.Time) (id order.ID) {
+	binary.BigEndian.PutUint64(id[:8], uint64(at.UnixMilli())<<16)
+	return id
+}
+
 // row is a row of a pattern, in the binary form of COPY, cut where orders
 // differ.
 type row []piece
