@@ -121,7 +121,7 @@ func (c *closing) channel() string {
 // hour before they are due. When that is must be known before they are written:
 // it is guessed how long that takes, generously.
 func (c *closing) furnish(ctx context.Context, s site) error {
-	const window, perSecond, more = 15 * time.Minute, 8000, 15 * time.Second
+	const window, perSecond, more = 15 * time.Minute, 8000, 5 * time.Second
 	writing := time.Duration(float64(c.Orders)/perSecond*float64(time.Second)) + more
 	c.due = ceil(time.Now().UTC().Add(writing + c.Lead))
 	c.first = firstID(c.due.Add(-window - time.Second))

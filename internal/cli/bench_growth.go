@@ -27,8 +27,8 @@ vacuumed, and on disk, before it is measured.
 In each of --rounds an empty database and the grown one are measured, one right
 after the other and each round in the other order, on servers of their own where
 DATABASE_URL and REDIS_URL name none: a ratio is of two runs of one round. In the
-end the whole grown database is looked through, which takes a minute per million
-orders; --audit=false leaves it out. Ten million orders take some 50 GB of disk.`,
+end the whole grown database is looked through, which takes a minute or two per
+million orders; --audit=false leaves it out. Ten million orders take some 50 GB of disk.`,
 		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			roomy()
