@@ -64,7 +64,8 @@ type Traffic struct {
 	Notice    Latency `json:"callback_to_merchant_ms"`
 }
 
-func (o CloseOptions) check() error {
+// Check says what cannot be.
+func (o CloseOptions) Check() error {
 	switch {
 	case o.Orders < 1 || o.Orders > 100_000_000:
 		return errors.New("orders: want 1 to 100000000")
@@ -82,7 +83,7 @@ func (o CloseOptions) check() error {
 // second, and what the others notice of it. The result is there, and says what
 // is wrong, also when not all were closed.
 func MeasureClose(ctx context.Context, o CloseOptions) (*Closed, error) {
-	if err := o.check(); err != nil {
+	if err := o.Check(); err != nil {
 		return nil, err
 	}
 	g := &ground{database: o.Database, redis: o.Redis, say: speaker(o.Say)}

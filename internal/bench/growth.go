@@ -47,7 +47,8 @@ type GrowthStep struct {
 	Grown  []*Result `json:"grown"`
 }
 
-func (o GrowthOptions) check() error {
+// Check says what cannot be.
+func (o GrowthOptions) Check() error {
 	if err := o.Load.check(); err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func (o GrowthOptions) steps() (list []*GrowthStep) {
 // none are given. The machine drifts: only the two of one round can be compared.
 // It ends with the first run that is wrong.
 func MeasureGrowth(ctx context.Context, o GrowthOptions) (*Growth, error) {
-	if err := o.check(); err != nil {
+	if err := o.Check(); err != nil {
 		return nil, err
 	}
 	m := &growing{GrowthOptions: o, result: &Growth{At: time.Now().UTC().Truncate(time.Second), Machine: machine()}}

@@ -26,6 +26,9 @@ Afterwards all must be closed, their stock back and nothing wrong with the
 database, or the exit code is 1. Servers are as for "orderflow bench".`,
 		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
+			if err := o.Check(); err != nil {
+				return &usageError{err}
+			}
 			roomy()
 			if o.Program, err = thisProgram(); err != nil {
 				return err

@@ -31,6 +31,9 @@ end the whole grown database is looked through, which takes a minute or two per
 million orders; --audit=false leaves it out. Ten million orders take some 50 GB of disk.`,
 		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
+			if err := o.Check(); err != nil {
+				return &usageError{err}
+			}
 			roomy()
 			if o.Program, err = thisProgram(); err != nil {
 				return err
