@@ -1,6 +1,6 @@
 # What is checked, and how, is in .ci/run; these are its names at a keyboard.
 
-.PHONY: check build test race vet lint tidy fuzz soak benchmarks baseline bench-compare bench-plot clean
+.PHONY: check build test race vet lint tidy fuzz soak benchmarks baseline bench-compare bench-growth bench-plot clean
 
 ROUNDS ?= 5
 WINDOW ?= 8s
@@ -22,6 +22,12 @@ race: ## all tests on real servers, with the race detector
 bench-compare: build ## Orderflow beside the baselines, in turns; see bench/README.md
 	cd bench && CGO_ENABLED=0 go build -trimpath -o ../bin/ ./baseline/bare ./baseline/river
 	bin/orderflow bench compare --bare bin/bare --river bin/river --rounds $(ROUNDS) --window $(WINDOW) --warm $(WARM) --clients $(CLIENTS) --out bin/bench.json
+
+SIZES ?= 0,1000000,10000000
+CLOSES ?= 0,100000,1000000
+
+bench-growth: build ## Orderflow on a database that grows, beside an empty one; ten million orders take 50 GB
+	bin/orderflow bench growth --sizes $(SIZES) --closes $(CLOSES) --rounds $(ROUNDS) --window $(WINDOW) --warm $(WARM) --clients $(CLIENTS) --out bin/growth.json
 
 bench-plot: ## a picture of the last bench-compare, for docs/benchmarks.md
 	cd bench && go run ./plot ../bin/bench.json ../docs/benchmarks.svg

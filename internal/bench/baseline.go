@@ -103,7 +103,7 @@ func (*baseline) left(ctx context.Context, conn *pgx.Conn) (n int64, err error) 
 
 // verify counts the rows that every lifecycle leaves.
 func (*baseline) verify(ctx context.Context, conn *pgx.Conn, b *book) ([]string, error) {
-	return check(ctx, conn, b, append(unasked(b), []rule{
+	return check(ctx, conn, b, append(unasked(b, ""), []rule{
 		{"the order exists", "SELECT a.id FROM book a LEFT JOIN orders o ON o.id = a.id::bigint WHERE o.id IS NULL"},
 		{"a paid order is delivered", "SELECT a.id FROM book a JOIN orders o ON o.id = a.id::bigint WHERE a.paid AND o.state <> 'delivered'"},
 		{"an order has its two items", `SELECT a.id FROM book a WHERE (SELECT count(*) FROM order_items i WHERE i.order_id = a.id::bigint) <> 2`},

@@ -144,8 +144,8 @@ func (b *book) turned() []refusal {
 	return slices.Clone(b.away)
 }
 
-// toldWithin says whether a life was through within a step.
-func (b *book) toldWithin(l *life, s *step) bool {
+// toldWithin says whether a life was through within a stage.
+func (b *book) toldWithin(l *life, s *stage) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return s.holds(l.told)

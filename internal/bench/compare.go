@@ -87,11 +87,7 @@ type Spread struct{ Median, Min, Max float64 }
 
 // Of is the spread of a figure of one target.
 func (c *Comparison) Of(target string, figure func(*Result) float64) Spread {
-	var list []float64
-	for _, v := range c.Results[target] {
-		list = append(list, figure(v))
-	}
-	return spread(list)
+	return over(c.Results[target], figure)
 }
 
 // Ratio is the spread of a target's lifecycles/s over another's, in the same

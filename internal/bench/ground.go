@@ -135,7 +135,7 @@ func (g *ground) clear(ctx context.Context) (string, error) {
 		g.fresh = ""
 		return "", fmt.Errorf("make a fresh database: %w", err)
 	}
-	_, _ = g.admin.Exec(ctx, "CHECKPOINT") // so that the one before costs this one nothing; not everybody may
+	g.checkpoint(ctx)
 	return named(g.database, g.fresh)
 }
 
@@ -146,6 +146,24 @@ func (g *ground) drop(ctx context.Context) error {
 		}
 		g.fresh = ""
 	}
+	return g.forget(ctx)
+}
+
+// rest is between two runs on one database: Redis forgets, and what the one
+// before wrote is put on disk.
+func (g *ground) rest(ctx context.Context) error {
+	if err := g.forget(ctx); err != nil {
+		return err
+	}
+	g.checkpoint(ctx)
+	return nil
+}
+
+// checkpoint is so that the run before costs the next one nothing; not everybody
+// may ask for it.
+func (g *ground) checkpoint(ctx context.Context) { _, _ = g.admin.Exec(ctx, "CHECKPOINT") }
+
+func (g *ground) forget(ctx context.Context) error {
 	if g.cache == nil {
 		return nil
 	}

@@ -31,6 +31,7 @@ const (
 	price     = 9990 // of the tracked item, once
 	extra     = 1000 // of the other, three times
 	amount    = price + 3*extra
+	feeBps    = 60
 )
 
 const benchActor = order.Actor("bench")
@@ -41,8 +42,10 @@ type orderflow struct {
 	load    Load
 	secret  string // of the sandbox channel; empty: one is made
 	profile string
+	lived   bool // its database has had orders, and is not looked through as a whole
 
-	key    string // the app's
+	since  order.ID // where there are others: below every id of this run's
+	key    string   // the app's
 	notice string // the secret of all endpoints
 	start  string // makes this run's idempotency keys its own
 }
@@ -66,8 +69,11 @@ func (o *orderflow) prepare(ctx context.Context, s site) error {
 	if _, err := d.Migrate(ctx); err != nil {
 		return err
 	}
-	if err := empty(ctx, d); err != nil {
-		return err
+	if err := empty(ctx, d); err != nil && !o.lived {
+		return fmt.Errorf("%w: measure on a fresh one", err)
+	}
+	if o.lived {
+		o.since = firstID(time.Now())
 	}
 	key, hash := access.NewKey(access.App)
 	o.key, o.start = key, ident.New[order.Order]().Compact()
@@ -87,18 +93,25 @@ func (o *orderflow) prepare(ctx context.Context, s site) error {
 func empty(ctx context.Context, d *db.DB) error {
 	list, err := d.Orders(ctx, order.Filter{Limit: 1})
 	if err == nil && len(list) > 0 {
-		err = fmt.Errorf("the database has orders already, such as %s: measure on a fresh one", list[0].ID)
+		err = fmt.Errorf("the database has orders already, such as %s", list[0].ID)
 	}
 	return err
 }
 
 // settle makes one merchant, with stock and an endpoint.
 func (o *orderflow) settle(ctx context.Context, d *db.DB, id, url string) error {
-	if _, err := d.PutMerchant(ctx, merchant.Merchant{ID: id, FeeBps: 60}); err != nil {
+	if _, err := d.PutMerchant(ctx, merchant.Merchant{ID: id, FeeBps: feeBps}); err != nil {
 		return err
 	}
-	for sku := range tracked {
-		if _, err := d.SetStock(ctx, id, trackedSKU(sku), plenty, benchActor); err != nil {
+	if err := keepStock(ctx, d, id); err != nil {
+		return err
+	}
+	before, err := d.Endpoints(ctx, id) // of a run before, whose merchant has left
+	if err != nil {
+		return err
+	}
+	for _, e := range before {
+		if err := d.DeleteEndpoint(ctx, id, e.ID); err != nil {
 			return err
 		}
 	}

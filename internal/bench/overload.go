@@ -37,12 +37,12 @@ func Overload(ctx context.Context, o Options) (*Overloaded, error) {
 // between them.
 type overload struct {
 	*run
-	steps  []*step
+	steps  []*stage
 	living sync.WaitGroup // every order's life
 }
 
-// step is a while of one load, and what was used within its window.
-type step struct {
+// stage is a while of one load, and what was used within its window.
+type stage struct {
 	name       string
 	factor     float64 // of the peak; 0: the closed loop
 	rate       float64
@@ -75,7 +75,7 @@ func (v *overload) measure(ctx context.Context) (*Overloaded, error) {
 // than is taken. It is taken once more at the end: by then the machine may be
 // another, and the database is a fuller one.
 func (v *overload) climb(ctx context.Context) error {
-	if err := v.step(ctx, &step{name: "peak"}); err != nil {
+	if err := v.step(ctx, &stage{name: "peak"}); err != nil {
 		return err
 	}
 	peak := v.goodput(v.steps[0])
@@ -83,14 +83,14 @@ func (v *overload) climb(ctx context.Context) error {
 		return errors.New("no lifecycle was completed")
 	}
 	for _, f := range factors {
-		if err := v.step(ctx, &step{name: fmt.Sprintf("%gx", f), factor: f, rate: f * peak}); err != nil {
+		if err := v.step(ctx, &stage{name: fmt.Sprintf("%gx", f), factor: f, rate: f * peak}); err != nil {
 			return err
 		}
 	}
-	return v.step(ctx, &step{name: "peak again"})
+	return v.step(ctx, &stage{name: "peak again"})
 }
 
-func (v *overload) step(ctx context.Context, s *step) (err error) {
+func (v *overload) step(ctx context.Context, s *stage) (err error) {
 	loading, stop := context.WithCancel(ctx)
 	defer stop()
 	load := v.load
@@ -114,12 +114,12 @@ func (v *overload) step(ctx context.Context, s *step) (err error) {
 	return err
 }
 
-func (s *step) seconds() float64 { return s.end.at.Sub(s.start.at).Seconds() }
+func (s *stage) seconds() float64 { return s.end.at.Sub(s.start.at).Seconds() }
 
-func (s *step) holds(t time.Time) bool { return t.After(s.start.at) && !t.After(s.end.at) }
+func (s *stage) holds(t time.Time) bool { return t.After(s.start.at) && !t.After(s.end.at) }
 
 // goodput is complete lifecycles a second.
-func (v *overload) goodput(s *step) float64 {
+func (v *overload) goodput(s *stage) float64 {
 	n := 0
 	for _, l := range v.book.all() {
 		if v.book.toldWithin(l, s) {
@@ -130,7 +130,7 @@ func (v *overload) goodput(s *step) float64 {
 }
 
 // shares are how much of the machine each process took.
-func (s *step) shares() map[string]float64 {
+func (s *stage) shares() map[string]float64 {
 	shares := map[string]float64{}
 	for name, seconds := range s.end.cpu.since(s.start.cpu) {
 		shares[name] = seconds / s.seconds() / float64(runtime.NumCPU())

@@ -7,11 +7,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A step of a second, from 1000 to 2000 ms; what happened before and after is
+// A stage of a second, from 1000 to 2000 ms; what happened before and after is
 // not its own.
 func TestAStepCountsWhatHappenedWithinIt(t *testing.T) {
 	t.Parallel()
-	s := &step{
+	s := &stage{
 		name: "2x", factor: 2, rate: 200,
 		start: point{at: when(1000), cpu: usage{"bench": 1}}, end: point{at: when(2000), cpu: usage{"bench": 1.5}},
 	}

@@ -55,7 +55,7 @@ func (v *overload) overloaded(findings []string) *Overloaded {
 }
 
 // count goes through the books: what counts is what happened within the window.
-func (s *step) count(lives []*life, turned []refusal) Step {
+func (s *stage) count(lives []*life, turned []refusal) Step {
 	var intake, refused, notice, late []time.Duration
 	for _, l := range lives {
 		if s.holds(l.made) {

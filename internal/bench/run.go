@@ -19,6 +19,9 @@ type run struct {
 	program []string // ourselves, for the merchant
 	url     string   // of a service that runs already; empty: it is started
 	profile string   // a directory; empty: no profiles
+	stays   string   // a database that stays over several runs; empty: a fresh one is made
+	// furnish fills the database, once its tables are there; it may be nil.
+	furnish func(ctx context.Context, s site) error
 
 	site     site
 	book     *book
@@ -70,11 +73,7 @@ func (r *run) setUp(ctx context.Context) (err error) {
 	}
 	r.onTidy(r.shop.close)
 	r.site.merchant, r.site.redis = r.shop.url, r.ground.redis
-	r.ground.say("%s: making a fresh database", r.system.name())
-	if r.site.database, err = r.ground.clear(ctx); err != nil {
-		return err
-	}
-	if err := r.system.prepare(ctx, r.site); err != nil {
+	if err := r.openDatabase(ctx); err != nil {
 		return err
 	}
 	if err := r.openService(ctx); err != nil {
@@ -86,6 +85,22 @@ func (r *run) setUp(ctx context.Context) (err error) {
 	r.onTidy(func() { _ = r.watching.Close(context.WithoutCancel(ctx)) })
 	r.before, err = r.postgres(ctx)
 	return err
+}
+
+func (r *run) openDatabase(ctx context.Context) (err error) {
+	if r.site.database = r.stays; r.stays == "" {
+		r.ground.say("%s: making a fresh database", r.system.name())
+		r.site.database, err = r.ground.clear(ctx)
+	} else {
+		err = r.ground.rest(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.system.prepare(ctx, r.site); err != nil || r.furnish == nil {
+		return err
+	}
+	return r.furnish(ctx, r.site)
 }
 
 func (r *run) openService(ctx context.Context) (err error) {

@@ -86,13 +86,18 @@ var orderflowRules = []rule{
 		WHERE a.unpaid AND (o.status NOT IN ('pending_pay', 'closing', 'closed') OR o.status <> 'closed' AND o.expire_at < now())`},
 }
 
-// unasked is the rule that there are no others, when the book knows all.
-func unasked(b *book) []rule {
+// unasked is the rule that there are no others, when the book knows all. where
+// narrows it to those that are measured.
+func unasked(b *book, where string) []rule {
 	if !b.knowsAll() {
 		return nil
 	}
-	return []rule{{"an order was asked for once, and acknowledged", `SELECT o.id::text AS id FROM orders o LEFT JOIN book a ON a.id = o.id::text WHERE a.id IS NULL`}}
+	return []rule{{"an order was asked for once, and acknowledged", `SELECT o.id::text AS id FROM orders o LEFT JOIN book a ON a.id = o.id::text WHERE a.id IS NULL` + where}}
 }
+
+// measured narrows orders o to those of this run: what was there before is not
+// read, however much it is.
+func (o *orderflow) measured() string { return " AND o.id >= '" + o.since.String() + "'" }
 
 // left are payments and notices on their way, and orders whose time is over.
 func (o *orderflow) left(ctx context.Context, conn *pgx.Conn) (n int64, err error) {
@@ -101,15 +106,15 @@ func (o *orderflow) left(ctx context.Context, conn *pgx.Conn) (n int64, err erro
 		soon = o.load.PayWithin.Seconds()
 	}
 	err = conn.QueryRow(ctx, `SELECT (SELECT count(*) FROM outbox WHERE kind IN ('payment:confirm', 'delivery:notify'))
-		+ (SELECT count(*) FROM orders WHERE status IN ('pending_pay', 'closing') AND expire_at <= now() + make_interval(secs => $1))`, soon).Scan(&n)
+		+ (SELECT count(*) FROM orders o WHERE status IN ('pending_pay', 'closing') AND expire_at <= now() + make_interval(secs => $1)`+o.measured()+`)`, soon).Scan(&n)
 	return n, err
 }
 
 // lateness is how long after its time each order that nobody paid was closed,
 // the channel's word that no money can come included.
 func (o *orderflow) lateness(ctx context.Context, conn *pgx.Conn) ([]time.Duration, error) {
-	rows, err := conn.Query(ctx, `SELECT (extract(epoch FROM closed_at - expire_at) * 1000000)::bigint FROM orders
-		WHERE status = 'closed' AND closed_at >= expire_at AND expire_at - created_at <= make_interval(secs => $1)`, o.load.PayWithin.Seconds()+1)
+	rows, err := conn.Query(ctx, `SELECT (extract(epoch FROM closed_at - expire_at) * 1000000)::bigint FROM orders o
+		WHERE status = 'closed' AND closed_at >= expire_at AND expire_at - created_at <= make_interval(secs => $1)`+o.measured(), o.load.PayWithin.Seconds()+1)
 	if err != nil {
 		return nil, fmt.Errorf("read how late orders were closed: %w", err)
 	}
@@ -122,20 +127,26 @@ func (o *orderflow) lateness(ctx context.Context, conn *pgx.Conn) ([]time.Durati
 }
 
 func (o *orderflow) verify(ctx context.Context, conn *pgx.Conn, b *book) ([]string, error) {
-	findings, err := check(ctx, conn, b, append(unasked(b), orderflowRules...))
-	if err != nil {
-		return nil, err
+	findings, err := check(ctx, conn, b, append(unasked(b, o.measured()), orderflowRules...))
+	if err != nil || o.lived {
+		return findings, err
 	}
-	d, err := db.Open(ctx, conn.Config().ConnString(), 2)
+	audited, err := audit(ctx, conn.Config().ConnString())
+	return append(findings, audited...), err
+}
+
+// audit looks through the whole of a database.
+func audit(ctx context.Context, url string) (findings []string, err error) {
+	d, err := db.Open(ctx, url, 2)
 	if err != nil {
 		return nil, err
 	}
 	defer d.Close()
-	audit, err := d.Audit(ctx)
+	list, err := d.Audit(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range audit {
+	for _, f := range list {
 		findings = append(findings, "audit: "+f.String())
 	}
 	return findings, nil

@@ -65,7 +65,7 @@ have no orders. See bench/README.md.`,
 	c.Flags().StringVar(&o.URL, "url", "", "an Orderflow that runs already: http://127.0.0.1:8080")
 	c.Flags().StringVar(&o.Profile, "profile", "", "keep the service's profiles of the window in this directory")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.AddCommand(newBenchOverload(), newBenchCompare(), newBenchMerchant())
+	c.AddCommand(newBenchOverload(), newBenchSeed(), newBenchGrowth(), newBenchClose(), newBenchCompare(), newBenchMerchant())
 	return c
 }
 
@@ -98,9 +98,7 @@ func showBench(c *cobra.Command, v *bench.Result, asJSON bool) error {
 		t.row(r.What, r.Value)
 	}
 	t.print()
-	for _, f := range v.Findings[:min(len(v.Findings), 20)] {
-		fmt.Fprintf(c.OutOrStdout(), "!! %s\n", onOneLine(f))
-	}
+	showList(c, v.Findings)
 	return v.Err()
 }
 
@@ -176,7 +174,7 @@ func compare(c *cobra.Command, o bench.CompareOptions, file string) error {
 	wipe()
 	if v != nil {
 		showComparison(c, v)
-		err = errors.Join(err, saveComparison(file, v))
+		err = errors.Join(err, save(file, v))
 	}
 	if err == nil {
 		fmt.Fprintf(c.OutOrStdout(), "RATIO orderflow/bare %.2f orderflow/river %.2f\n",
@@ -211,15 +209,4 @@ func showComparison(c *cobra.Command, v *bench.Comparison) {
 // between shows a median and how far the rounds were apart.
 func between(s bench.Spread, format string) string {
 	return fmt.Sprintf(strings.ReplaceAll("F (F–F)", "F", format), s.Median, s.Min, s.Max)
-}
-
-func saveComparison(file string, v *bench.Comparison) error {
-	if file == "" {
-		return nil
-	}
-	f, err := os.Create(file)
-	if err != nil {
-		return fmt.Errorf("keep the results: %w", err)
-	}
-	return errors.Join(printJSON(f, v), f.Close())
 }

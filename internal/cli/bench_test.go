@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/orderflow/orderflow/db/dbtest"
 	"github.com/orderflow/orderflow/internal/bench"
 )
 
@@ -77,6 +78,73 @@ func found(programs ...string) bool {
 	return false
 }
 
+// The other measurements, small.
+func TestBenchGrowthAndClose(t *testing.T) {
+	t.Parallel()
+	if !found("redis-server", "valkey-server") {
+		t.Log("there is no Redis on this machine: TestBench says so")
+		return
+	}
+	run := func(t *testing.T, into any, args ...string) {
+		p := ourselves(t)
+		cmd := p.command(t.Context(), append([]string{"bench"}, args...)...)
+		var out, complaint bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &complaint
+		require.NoError(t, cmd.Run(), "%s%s", out.String(), complaint.String())
+		require.NoError(t, json.Unmarshal(out.Bytes(), into))
+		require.Empty(t, left(nil, p.dir), "nothing goes on")
+	}
+	t.Run("growth", func(t *testing.T) {
+		t.Parallel()
+		var v bench.Growth
+		run(t, &v, "growth", "--sizes", "300", "--closes", "0,50", "--days", "30", "--rounds", "1", "--clients", "4", "--warm", "100ms", "--window", "500ms", "--json")
+		require.True(t, v.Audited)
+		require.Empty(t, v.Findings)
+		require.Len(t, v.Steps, 2)
+		for i, want := range [][2]int64{{300, 0}, {300, 50}} {
+			s := v.Steps[i]
+			require.Equal(t, want, [2]int64{s.Orders, s.Closes})
+			require.Positive(t, s.Bytes)
+			require.Len(t, s.Grown, 1)
+			require.Len(t, s.Empty, 1)
+			require.Positive(t, s.Ratio().Min)
+			for _, r := range append(s.Grown, s.Empty...) {
+				require.True(t, r.Verified)
+			}
+		}
+	})
+	t.Run("close", func(t *testing.T) {
+		t.Parallel()
+		var v bench.Closed
+		run(t, &v, "close", "--orders", "300", "--rate", "20", "--lead", "6s", "--json")
+		require.True(t, v.Verified)
+		require.EqualValues(t, 300, v.Closed.N)
+		require.EqualValues(t, 300, v.Begun.N)
+		require.GreaterOrEqual(t, v.Closed.Max, v.Begun.Max, "the channel comes last")
+		require.Positive(t, v.AllClosed)
+		require.Positive(t, v.Before.Intake.N)
+	})
+}
+
+// What is seeded at the command line, and what is said of it.
+func TestBenchSeed(t *testing.T) {
+	t.Parallel()
+	p := ourselves(t)
+	seed := []string{"bench", "seed", "--database-url", dbtest.URL(t), "--orders", "200", "--closes", "20", "--days", "30"}
+	code, said := p.run(t, seed...)
+	require.Zero(t, code, said)
+	require.Contains(t, said, "200 old orders, made from ", "what it will do")
+	require.Contains(t, said, "ledger_postings ", "what it did")
+	code, said = p.run(t, append(seed, "--json")...)
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, said, "or add to it with --add")
+	code, said = p.run(t, append(seed, "--add")...)
+	require.Zero(t, code, said)
+	code, said = p.run(t, "ledger", "check", "--database-url", seed[3])
+	require.Zero(t, code, said)
+	require.Contains(t, said, "All adds up.")
+}
+
 func TestBenchThatCannotBegin(t *testing.T) {
 	t.Parallel()
 	p := ourselves(t)
@@ -89,6 +157,12 @@ func TestBenchThatCannotBegin(t *testing.T) {
 		{1, "unpaid: want a share", []string{"--unpaid", "1"}},
 		{1, "the database of that Orderflow must be named", []string{"--url", "http://127.0.0.1:1"}},
 		{2, "make bench-compare", []string{"compare"}},
+		{2, "days: want 1 to 3650", []string{"seed", "--days", "0"}},
+		{2, "orders, closes: want some", []string{"seed", "--orders", "0"}},
+		{1, "database.url", []string{"seed"}},
+		{2, "sizes: want numbers of orders", []string{"growth", "--sizes", "5,1"}},
+		{2, "invalid argument", []string{"growth", "--sizes", "many"}},
+		{2, "lead: want 1s to 10m", []string{"close", "--lead", "0s"}},
 	} {
 		code, said := p.run(t, append([]string{"bench"}, c.args...)...)
 		require.Equal(t, c.code, code, said)

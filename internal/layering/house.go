@@ -93,7 +93,7 @@ func house() law {
 				{"internal/faults", core},
 				{"internal/demo", core + " producer/api payment/simulator"},
 				{"internal/loadgen", core + " producer/api payment/simulator internal/pace"},
-				{"internal/bench", core + " db producer/api payment/sandbox payment/simulator internal/access internal/embedded internal/pace"},
+				{"internal/bench", core + " db producer/api payment/sandbox payment/simulator internal/access internal/once internal/embedded internal/pace"},
 				{"internal/simulation", ""}, // tests alone
 			},
 			{ // where all are introduced to each other
