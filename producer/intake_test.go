@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -74,14 +75,13 @@ func TestARefusalReadsNothing(t *testing.T) {
 // slowed is a store whose commits hang while it is held.
 type slowed struct {
 	*memory
-	held  chan struct{} // closed: it goes on
-	since time.Time     // when the oldest that waits began; zero: nobody
+	held  chan struct{}             // closed: it goes on
+	since atomic.Pointer[time.Time] // when the oldest that waits began; nil: nobody
 }
 
 func (s *slowed) Create(ctx context.Context, o *order.Order, r *once.Request) error {
-	if s.since.IsZero() {
-		s.since = time.Now()
-	}
+	now := time.Now()
+	s.since.CompareAndSwap(nil, &now)
 	<-s.held
 	return s.memory.Create(ctx, o, r)
 }
@@ -92,10 +92,10 @@ func (s *slowed) wait() time.Duration {
 		return 0
 	default:
 	}
-	if s.since.IsZero() {
-		return 0
+	if since := s.since.Load(); since != nil {
+		return time.Since(*since)
 	}
-	return time.Since(s.since)
+	return 0
 }
 
 // The store hangs: orders are refused long before anybody's time is over, all

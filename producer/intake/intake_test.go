@@ -3,6 +3,7 @@ package intake_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,13 +23,14 @@ type machine struct {
 	limiter  *intake.Limiter
 	logs     *observer.ObservedLogs
 	capacity float64
-	broken   error // of the look
-
 	onTheWay []int // by millisecond
-	owed     float64
-	done     float64
-	wait     time.Duration
-	states   []intake.State
+
+	mu     sync.Mutex // guards what the limiter sees, and what it says
+	broken error      // of the look
+	owed   float64
+	done   float64
+	wait   time.Duration
+	states []intake.State
 }
 
 // way is from the letting in to the callback.
@@ -38,15 +40,26 @@ func newMachine(t *testing.T, capacity float64) *machine {
 	core, logs := observer.New(zapcore.DebugLevel)
 	m := &machine{t: t, capacity: capacity, logs: logs, onTheWay: make([]int, way)}
 	m.limiter = intake.Start(intake.Options{
-		Wait: func() time.Duration { return m.wait },
-		Look: func(context.Context) (intake.Work, error) {
-			return intake.Work{Owed: int(m.owed), Done: int64(m.done)}, m.broken
+		Wait: func() (wait time.Duration) {
+			m.change(func() { wait = m.wait })
+			return wait
+		},
+		Look: func(context.Context) (w intake.Work, err error) {
+			m.change(func() { w, err = intake.Work{Owed: int(m.owed), Done: int64(m.done)}, m.broken })
+			return w, err
 		},
 		Within: 200 * time.Millisecond, Behind: 500 * time.Millisecond, Log: zap.New(core),
-		Seen: func(s intake.State) { m.states = append(m.states, s) },
+		Seen: func(s intake.State) { m.change(func() { m.states = append(m.states, s) }) },
 	})
 	t.Cleanup(m.limiter.Stop)
 	return m
+}
+
+// change changes the machine between two looks.
+func (m *machine) change(f func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f()
 }
 
 // second is what one second came to.
@@ -59,7 +72,7 @@ func (m *machine) offer(rate float64, d time.Duration) (list []second) {
 		var s second
 		before := m.done
 		for ms := range 1000 {
-			m.owed += float64(m.onTheWay[ms%way])
+			m.change(func() { m.owed += float64(m.onTheWay[ms%way]) })
 			m.onTheWay[ms%way] = 0
 			for due += rate / 1000; due >= 1; due-- {
 				if _, refused := m.limiter.Refuse(); refused {
@@ -69,8 +82,10 @@ func (m *machine) offer(rate float64, d time.Duration) (list []second) {
 				s.accepted++
 				m.onTheWay[ms%way]++
 			}
-			n := min(m.owed, m.capacity/1000)
-			m.owed, m.done = m.owed-n, m.done+n
+			m.change(func() {
+				n := min(m.owed, m.capacity/1000)
+				m.owed, m.done = m.owed-n, m.done+n
+			})
 			time.Sleep(time.Millisecond)
 			synctest.Wait()
 		}
@@ -84,7 +99,22 @@ func (m *machine) offer(rate float64, d time.Duration) (list []second) {
 func (m *machine) begins() int { return m.logs.FilterMessageSnippet("overloaded: a part").Len() }
 func (m *machine) ends() int   { return m.logs.FilterMessageSnippet("no longer overloaded").Len() }
 
-func (m *machine) last() intake.State { return m.states[len(m.states)-1] }
+func (m *machine) last() (s intake.State) {
+	m.change(func() { s = m.states[len(m.states)-1] })
+	return s
+}
+
+// forget lets what was seen so far be no matter.
+func (m *machine) forget() { m.change(func() { m.states = nil }) }
+
+func (m *machine) longestLag() (lag time.Duration) {
+	m.change(func() {
+		for _, s := range m.states {
+			lag = max(lag, s.Lag)
+		}
+	})
+	return lag
+}
 
 func TestWhatCanBeDoneIsLetIn(t *testing.T) {
 	t.Parallel()
@@ -108,15 +138,13 @@ func TestOverloadSettlesWhereAsMuchComesInAsGetsThrough(t *testing.T) {
 				const capacity = 900
 				m := newMachine(t, capacity)
 				m.offer(factor*capacity, 8*time.Second)
-				m.states = nil
+				m.forget()
 				for _, s := range m.offer(factor*capacity, 20*time.Second) {
 					t.Log(s, m.last())
 					require.InDelta(t, capacity, s.confirmed, 2, "it is always busy")
 					require.InDelta(t, capacity, s.accepted, capacity/6, "and lets in what it can do")
 				}
-				for _, s := range m.states {
-					require.Less(t, s.Lag, 2500*time.Millisecond)
-				}
+				require.Less(t, m.longestLag(), 2500*time.Millisecond)
 				require.Equal(t, 1, m.begins())
 				require.Zero(t, m.ends())
 			})
@@ -157,7 +185,7 @@ func TestALongWaitRefuses(t *testing.T) {
 			{time.Hour, 100},
 			{100 * time.Millisecond, 0},
 		} {
-			m.wait = c.wait
+			m.change(func() { m.wait = c.wait })
 			require.InDelta(t, c.refused, m.offer(100, time.Second)[0].refused, 1, "at %s", c.wait)
 		}
 		require.Equal(t, "writing", m.logs.All()[0].ContextMap()["reason"])
@@ -168,7 +196,7 @@ func TestWhoIsRefusedIsToldWhenToComeBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := newMachine(t, 900)
-		m.wait = time.Hour
+		m.change(func() { m.wait = time.Hour })
 		seen := map[time.Duration]bool{}
 		for range 1000 {
 			after, refused := m.limiter.Refuse()
@@ -189,7 +217,7 @@ func TestALookThatFailsRefusesNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMachine(t, 900)
 		require.NotZero(t, m.offer(3*900, 10*time.Second)[9].refused)
-		m.broken = errors.New("redis is away")
+		m.change(func() { m.broken = errors.New("redis is away") })
 		m.offer(3*900, time.Second)
 		require.Zero(t, m.offer(3*900, time.Second)[0].refused)
 	})
@@ -216,7 +244,7 @@ func TestAFewThatAreStuckAreNoQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMachine(t, 900)
 		m.offer(100, 2*time.Second)
-		m.owed, m.capacity = 60, 0
+		m.change(func() { m.owed, m.capacity = 60, 0 })
 		for _, s := range m.offer(0.5, 10*time.Second) {
 			require.Zero(t, s.refused)
 		}
@@ -229,11 +257,9 @@ func TestACountThatBeginsAnewIsTakenAsItIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMachine(t, 900)
 		m.offer(3*900, 10*time.Second)
-		m.done = 0
-		m.states = nil
+		m.change(func() { m.done = 0 })
+		m.forget()
 		m.offer(3*900, 10*time.Second)
-		for _, s := range m.states {
-			require.Less(t, s.Lag, 3*time.Second)
-		}
+		require.Less(t, m.longestLag(), 3*time.Second)
 	})
 }
