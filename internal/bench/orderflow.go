@@ -46,8 +46,8 @@ type orderflow struct {
 
 	since  order.ID // where there are others: below every id of this run's
 	key    string   // the app's
-	notice string // the secret of all endpoints
-	start  string // makes this run's idempotency keys its own
+	notice string   // the secret of all endpoints
+	start  string   // makes this run's idempotency keys its own
 }
 
 func (*orderflow) name() string  { return "orderflow" }
