@@ -66,13 +66,32 @@ func (c *copying) plan() SeedPlan {
 		}
 		p.Rows, p.Bytes = p.Rows+rows*part.count/n, p.Bytes+bytes*part.count/n
 	}
-	if c.old.count > 0 {
-		p.From, p.To = c.old.from, c.old.to
-	}
+	p.From, p.To = c.span()
 	if c.wait.count > 0 {
 		p.First, p.Last = c.wait.first, c.wait.first.Add(c.wait.within)
 	}
 	return p
+}
+
+// span is from when to when the orders are made: all their ids are of times in
+// between.
+func (c *copying) span() (from, to time.Time) {
+	from, to = c.old.from.Truncate(time.Second), ceil(c.old.to)
+	if c.wait.count == 0 {
+		return from, to
+	}
+	first := c.wait.first.Add(-c.wait.window - time.Second)
+	last := first.Add(c.wait.within + time.Second)
+	if c.old.count == 0 {
+		return first, last
+	}
+	if first.Before(from) {
+		from = first
+	}
+	if last.After(to) {
+		to = last
+	}
+	return from, to
 }
 
 // where is a database without its password.

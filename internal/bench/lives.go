@@ -35,13 +35,19 @@ func endings() []ending {
 	back := []step{after(time.Second, givenBack), after(time.Second, toldOfRefund)}
 	return []ending{
 		{"completed", 830, lives(paid, toDoor, after(7*day, completedByTime)), lives(paid, voucher, after(time.Minute, completedByBuyer))},
-		{"closed", 125, lives(ordered("sandbox", 0), after(15*time.Minute+time.Second, closed), after(time.Second, shutAtChannel), after(day+10*time.Second, askedLast)),
-			lives(ordered("", 0), after(2*time.Minute, calledOffUnpaid))},
-		{"called off", 15, lives(paid, after(3*time.Hour, accepted), after(time.Hour, calledOff), after(2*time.Hour, stopped), back),
-			lives(paid, after(5*time.Second, calledOff), after(20*time.Second, stopped), back)},
+		{
+			"closed", 125, lives(ordered("sandbox", 0), after(15*time.Minute+time.Second, closed), after(time.Second, shutAtChannel), after(day+10*time.Second, askedLast)),
+			lives(ordered("", 0), after(2*time.Minute, calledOffUnpaid)),
+		},
+		{
+			"called off", 15, lives(paid, after(3*time.Hour, accepted), after(time.Hour, calledOff), after(2*time.Hour, stopped), back),
+			lives(paid, after(5*time.Second, calledOff), after(20*time.Second, stopped), back),
+		},
 		{"refunded", 20, lives(paid, toDoor, after(3*day, askedBack(0)), back), lives(paid, voucher, after(time.Minute, askedBack(0)), back)},
-		{"refunded in part", 10, lives(paid, toDoor, after(7*day, completedByTime), after(time.Hour, askedBack(1000)), back),
-			lives(paid, voucher, after(time.Minute, completedByBuyer), after(10*time.Second, askedBack(1000)), back)},
+		{
+			"refunded in part", 10, lives(paid, toDoor, after(7*day, completedByTime), after(time.Hour, askedBack(1000)), back),
+			lives(paid, voucher, after(time.Minute, completedByBuyer), after(10*time.Second, askedBack(1000)), back),
+		},
 	}
 }
 

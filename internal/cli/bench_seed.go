@@ -89,11 +89,12 @@ func progressOrLines(w io.Writer) (say func(string), wipe func()) {
 func showPlan(w io.Writer, o bench.SeedOptions, p bench.SeedPlan) {
 	fmt.Fprintf(w, "Into %s:\n", p.Database)
 	if o.Orders > 0 {
-		fmt.Fprintf(w, "  %d old orders, made from %s to %s\n", o.Orders, at(p.From), at(p.To))
+		fmt.Fprintf(w, "  %d old orders\n", o.Orders)
 	}
 	if o.Closes > 0 {
 		fmt.Fprintf(w, "  %d that wait, to be closed from %s to %s\n", o.Closes, at(p.First), at(p.Last))
 	}
+	fmt.Fprintf(w, "  made from %s to %s\n", at(p.From), at(p.To))
 	fmt.Fprintf(w, "  some %s rows of %s together, about twice that on disk\n", many(p.Rows), size(p.Bytes))
 }
 

@@ -133,7 +133,7 @@ func TestBenchSeed(t *testing.T) {
 	seed := []string{"bench", "seed", "--database-url", dbtest.URL(t), "--orders", "200", "--closes", "20", "--days", "30"}
 	code, said := p.run(t, seed...)
 	require.Zero(t, code, said)
-	require.Contains(t, said, "200 old orders, made from ", "what it will do")
+	require.Contains(t, said, "200 old orders\n", "what it will do")
 	require.Contains(t, said, "ledger_postings ", "what it did")
 	code, said = p.run(t, append(seed, "--json")...)
 	require.Equal(t, exitFailed, code)
