@@ -116,7 +116,7 @@ func TestBenchGrowthAndClose(t *testing.T) {
 	t.Run("close", func(t *testing.T) {
 		t.Parallel()
 		var v bench.Closed
-		run(t, &v, "close", "--orders", "300", "--rate", "20", "--lead", "6s", "--json")
+		run(t, &v, "close", "--orders", "300", "--rate", "20", "--lead", "25s", "--json")
 		require.True(t, v.Verified)
 		require.EqualValues(t, 300, v.Closed.N)
 		require.EqualValues(t, 300, v.Begun.N)
