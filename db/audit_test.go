@@ -47,10 +47,12 @@ func TestTheAuditBites(t *testing.T) {
 		"money that came late or twice goes back":                           {"UPDATE attempts SET disposition = 'late' WHERE status = 'success'", "UPDATE attempts SET disposition = 'applied' WHERE status = 'success'"},
 		"a delivery is stopped before its money goes back":                  {refundOf("success", "1"), "DELETE FROM refunds"},
 		"what an operator must look at is held, and nothing else":           {refundOf("abnormal", "1"), "DELETE FROM refunds"},
-		ledger.RuleChannels:                  {"UPDATE attempts SET paid_amount = paid_amount + 1 WHERE status = 'success'", "UPDATE attempts SET paid_amount = paid_amount - 1 WHERE status = 'success'"},
-		ledger.RulePrice:                     {"UPDATE orders SET amount = amount + 1 WHERE status = 'paid'", "UPDATE orders SET amount = amount - 1 WHERE status = 'paid'"},
-		ledger.RuleExact:                     {"UPDATE ledger_postings SET at = at + interval '1 second'", "UPDATE ledger_postings SET at = at - interval '1 second'"},
-		"at most one payment moves an order": {"INSERT INTO attempts SELECT (substring(id::text for 34) || '3f')::uuid, channel, status, disposition, amount, currency, expire_at, created_at FROM attempts WHERE status = 'success'", "DELETE FROM attempts WHERE id::text LIKE '%3f'"},
+
+		ledger.RuleChannels: {"UPDATE attempts SET paid_amount = paid_amount + 1 WHERE status = 'success'", "UPDATE attempts SET paid_amount = paid_amount - 1 WHERE status = 'success'"},
+		ledger.RulePrice:    {"UPDATE orders SET amount = amount + 1 WHERE status = 'paid'", "UPDATE orders SET amount = amount - 1 WHERE status = 'paid'"},
+		ledger.RuleExact:    {"UPDATE ledger_postings SET at = at + interval '1 second'", "UPDATE ledger_postings SET at = at - interval '1 second'"},
+
+		"at most one payment moves an order":                     {"INSERT INTO attempts SELECT (substring(id::text for 34) || '3f')::uuid, channel, status, disposition, amount, currency, expire_at, created_at FROM attempts WHERE status = 'success'", "DELETE FROM attempts WHERE id::text LIKE '%3f'"},
 		"the timeline has no gap and ends in the order's status": {"UPDATE order_events SET seq = seq + 1 WHERE type = 'order.paid'", "UPDATE order_events SET seq = seq - 1 WHERE type = 'order.paid'"},
 		"what must still happen is owed":                         {"UPDATE outbox SET kind = 'order:closed' WHERE kind = 'order:close'", "UPDATE outbox SET kind = 'order:close' WHERE kind = 'order:closed'"},
 		"a paid order's merchant is told":                        {"UPDATE outbox SET kind = 'x' WHERE kind = 'delivery:notify'", "UPDATE outbox SET kind = 'delivery:notify' WHERE kind = 'x'"},
