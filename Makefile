@@ -5,7 +5,7 @@
 ROUNDS ?= 5
 WINDOW ?= 8s
 WARM ?= 2s
-CLIENTS ?= 192
+CLIENTS ?= 512
 
 check: ## everything, exactly as CI runs it
 	.ci/run

@@ -10,6 +10,7 @@ import (
 	"log"
 	"os"
 	"slices"
+	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -69,17 +70,34 @@ func run(from, to string) error {
 	return save(to, speed, cost)
 }
 
+// frame is a plot of a column a service, with a line every so often.
+func (c comparison) frame(title string, step float64) *plot.Plot {
+	p := plot.New()
+	p.Title.Text = title
+	p.Title.Padding = vg.Points(8)
+	p.NominalX(c.Targets...)
+	p.X.Min, p.X.Max, p.Y.Min = -0.6, float64(len(c.Targets))-0.4, 0
+	p.Y.Tick.Marker = plot.TickerFunc(func(from, to float64) (ticks []plot.Tick) {
+		for v := from; v <= to; v += step {
+			ticks = append(ticks, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'g', -1, 64)})
+		}
+		return ticks
+	})
+	grid := plotter.NewGrid()
+	grid.Vertical.Width = 0
+	p.Add(grid)
+	return p
+}
+
 // speed is a bar a service, and every round as a point.
 func (c comparison) speed() (*plot.Plot, error) {
-	p := plot.New()
-	p.Title.Text = "complete lifecycles/s, median and rounds"
-	p.Y.Min = 0
+	p := c.frame("complete lifecycles/s, median and rounds", 500)
 	bars, err := plotter.NewBarChart(c.each(func(r result) float64 { return r.PerSecond }), vg.Points(36))
 	if err != nil {
 		return nil, err
 	}
 	bars.Color, bars.LineStyle.Width = blue, 0
-	p.Add(plotter.NewGrid(), bars)
+	p.Add(bars)
 	var rounds plotter.XYs
 	for x, t := range c.Targets {
 		for _, r := range c.Results[t] {
@@ -92,17 +110,13 @@ func (c comparison) speed() (*plot.Plot, error) {
 	}
 	points.GlyphStyle = draw.GlyphStyle{Color: color.Black, Radius: vg.Points(1.6), Shape: draw.CircleGlyph{}}
 	p.Add(points)
-	p.NominalX(c.Targets...)
 	return p, nil
 }
 
 // cost is what an order takes of the processors, by process.
 func (c comparison) cost() (*plot.Plot, error) {
-	p := plot.New()
-	p.Title.Text = "CPU ms an order"
-	p.Y.Min = 0
+	p := c.frame("CPU ms an order", 0.5)
 	p.Legend.Top = true
-	p.Add(plotter.NewGrid())
 	var below *plotter.BarChart
 	for _, process := range []string{"app", "postgres", "redis"} {
 		bars, err := plotter.NewBarChart(c.each(func(r result) float64 { return r.CPU[process] }), vg.Points(36))
@@ -117,7 +131,6 @@ func (c comparison) cost() (*plot.Plot, error) {
 		p.Add(bars)
 		p.Legend.Add(process, bars)
 	}
-	p.NominalX(c.Targets...)
 	return p, nil
 }
 
