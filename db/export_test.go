@@ -3,6 +3,8 @@ package db
 import (
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/orderflow/orderflow/payment"
 )
 
@@ -24,3 +26,6 @@ func WrittenAs(came ...string) (written []string) {
 
 // CheckPage is how many orders a check of the ledger reads at a time.
 const CheckPage = checkPage
+
+// HotPool is the pool of the statements that run all the time.
+func (d *DB) HotPool() *pgxpool.Pool { return d.hot }

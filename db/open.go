@@ -1,8 +1,8 @@
 // Package db is the store: orders and all that must change with them, in one
 // transaction, on PostgreSQL.
 //
-// The hot path is the group commit of commit.go, create.go, change.go and
-// receive.go, which speaks to pgx in batches of multi-row statements. All
+// The hot path is the group commit of group.go, create.go, change.go, settle.go
+// and receive.go, which speaks to pgx in batches of multi-row statements. All
 // else, lists and single rows, goes through bun on the same pool.
 package db
 

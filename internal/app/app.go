@@ -16,6 +16,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
+	"golang.org/x/net/netutil"
 
 	"github.com/orderflow/orderflow/config"
 	"github.com/orderflow/orderflow/db"
@@ -194,7 +195,7 @@ func (a *App) listen(ctx context.Context, handler http.Handler) error {
 		return fmt.Errorf("listen on %s: %w: is another Orderflow running? choose another address with --http", a.cfg.HTTP.Addr, err)
 	}
 	a.addr = ln.Addr()
-	ln = limited(ln, a.cfg.HTTP.MaxConns)
+	ln = netutil.LimitListener(ln, a.cfg.HTTP.MaxConns) // each has buffers, whoever is behind it
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: 60 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,

@@ -2,7 +2,10 @@ package app
 
 import (
 	"errors"
+	"io"
+	"net"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -93,4 +96,30 @@ func TestTheDoorKnowsHowConfirmationIsDoing(t *testing.T) {
 	m.start(rest)
 	m.until("five are done", look(intake.Work{Done: orders}))
 	m.until("nothing is owed", m.quiet)
+}
+
+// A connection more than may be open is served when one of them is closed.
+func TestConnectionsAreBounded(t *testing.T) {
+	t.Parallel()
+	m := openMarket(t, func(c *config.Config) { c.HTTP.MaxConns = 2 })
+	open := func() net.Conn {
+		c, err := new(net.Dialer).DialContext(t.Context(), "tcp", m.cfg.HTTP.Addr)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = c.Close() })
+		_, err = io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: "+m.cfg.HTTP.Addr+"\r\n\r\n")
+		require.NoError(t, err)
+		return c
+	}
+	served := func(c net.Conn, within time.Duration) error {
+		require.NoError(t, c.SetReadDeadline(time.Now().Add(within)))
+		_, err := c.Read(make([]byte, 1))
+		return err
+	}
+	first, second := open(), open()
+	require.NoError(t, served(first, patience))
+	require.NoError(t, served(second, patience))
+	third := open()
+	require.ErrorIs(t, served(third, 200*time.Millisecond), os.ErrDeadlineExceeded)
+	require.NoError(t, first.Close())
+	require.NoError(t, served(third, patience))
 }

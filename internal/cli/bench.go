@@ -36,15 +36,11 @@ ORDERFLOW_SANDBOX_SECRET are then those of that Orderflow, whose database must
 have no orders. See bench/README.md.`,
 		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
-			roomy()
-			if o.Program, err = thisProgram(); err != nil {
+			var cfg config.Config
+			if o.Program, cfg, err = measuring(c); err != nil {
 				return err
 			}
-			cfg, err := config.Load(config.Sources{Flags: c.Flags()})
-			if err != nil {
-				return err
-			}
-			o.Database, o.Redis, o.Secret = cfg.Database.URL, cfg.Redis.URL, ""
+			o.Database, o.Redis = cfg.Database.URL, cfg.Redis.URL
 			if o.URL != "" {
 				o.Secret = cfg.Sandbox.Secret
 			}
@@ -77,13 +73,16 @@ func loadFlags(f *pflag.FlagSet, l *bench.Load, window time.Duration) {
 	f.DurationVar(&l.Think, "think", time.Millisecond, "how long the merchant takes for its answer")
 }
 
-// thisProgram is how this program is called.
-func thisProgram() ([]string, error) {
+// measuring is how every measurement begins: with how this program is called,
+// to be started again, and with its settings.
+func measuring(c *cobra.Command) (program []string, cfg config.Config, err error) {
+	roomy()
 	path, err := os.Executable()
 	if err != nil {
-		return nil, fmt.Errorf("find this program, to start it again: %w", err)
+		return nil, cfg, fmt.Errorf("find this program, to start it again: %w", err)
 	}
-	return []string{path, os.Args[0]}, nil
+	cfg, err = config.Load(config.Sources{Flags: c.Flags()})
+	return []string{path, os.Args[0]}, cfg, err
 }
 
 func showBench(c *cobra.Command, v *bench.Result, asJSON bool) error {
@@ -141,12 +140,8 @@ func newBenchCompare() *cobra.Command {
 			if o.Rounds < 1 || o.Bare == "" || o.River == "" {
 				return &usageError{errors.New("want --rounds of 1 or more, and the programs --bare and --river; `make bench-compare` gives them")}
 			}
-			roomy()
-			if o.Program, err = thisProgram(); err != nil {
-				return err
-			}
-			cfg, err := config.Load(config.Sources{Flags: c.Flags()})
-			if err != nil {
+			var cfg config.Config
+			if o.Program, cfg, err = measuring(c); err != nil {
 				return err
 			}
 			o.Database, o.Redis = cfg.Database.URL, cfg.Redis.URL

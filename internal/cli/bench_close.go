@@ -29,12 +29,8 @@ database, or the exit code is 1. Servers are as for "orderflow bench".`,
 			if err := o.Check(); err != nil {
 				return &usageError{err}
 			}
-			roomy()
-			if o.Program, err = thisProgram(); err != nil {
-				return err
-			}
-			cfg, err := config.Load(config.Sources{Flags: c.Flags()})
-			if err != nil {
+			var cfg config.Config
+			if o.Program, cfg, err = measuring(c); err != nil {
 				return err
 			}
 			o.Database, o.Redis = cfg.Database.URL, cfg.Redis.URL

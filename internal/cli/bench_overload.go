@@ -29,11 +29,8 @@ code is 1; with --least also when a step completes less than that share of the
 peak. See bench/README.md.`,
 		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
-			if o.Program, err = thisProgram(); err != nil {
-				return err
-			}
-			cfg, err := config.Load(config.Sources{Flags: c.Flags()})
-			if err != nil {
+			var cfg config.Config
+			if o.Program, cfg, err = measuring(c); err != nil {
 				return err
 			}
 			o.Database, o.Redis = cfg.Database.URL, cfg.Redis.URL
@@ -67,8 +64,6 @@ func showOverload(c *cobra.Command, v *bench.Overloaded, asJSON bool) error {
 	if len(v.Errors) > 0 {
 		fmt.Fprintf(out, "errors: %s\n", strings.Trim(fmt.Sprint(v.Errors), "map[]"))
 	}
-	for _, f := range v.Findings[:min(len(v.Findings), 20)] {
-		fmt.Fprintf(out, "!! %s\n", onOneLine(f))
-	}
+	showList(c, v.Findings)
 	return nil
 }
