@@ -30,7 +30,7 @@ type buyers struct {
 	load   Load
 	book   *book
 	n      atomic.Int64 // orders asked for
-	wires  sync.Pool    // of the open loop
+	wires  *wires       // of the open loop
 }
 
 // run makes load until ctx ends, and returns when every life that was begun is
@@ -39,7 +39,12 @@ func (b *buyers) run(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	if b.load.Rate > 0 {
+		if b.wires == nil {
+			b.wires = newWires(b.site.addr)
+			defer b.wires.close()
+		}
 		b.open(ctx, &running)
+		running.Wait()
 		return
 	}
 	for range b.load.Clients {
@@ -52,7 +57,7 @@ func (b *buyers) client(ctx context.Context) {
 	w := newWire(b.site.addr)
 	defer w.close()
 	for ctx.Err() == nil {
-		if !b.live(ctx, w, time.Now()) {
+		if l := b.begin(ctx, w, time.Now()); l == nil || !b.through(l) {
 			pause(ctx, afterError)
 		}
 	}
@@ -72,20 +77,20 @@ func (b *buyers) open(ctx context.Context, running *sync.WaitGroup) {
 		}
 		running.Go(func() {
 			defer func() { <-places }()
-			w, _ := b.wires.Get().(*wire)
-			if w == nil {
-				w = newWire(b.site.addr)
+			w := b.wires.take()
+			l := b.begin(ctx, w, due)
+			b.wires.giveBack(w) // who waits for the merchant needs none
+			if l != nil {
+				b.through(l)
 			}
-			b.live(ctx, w, due)
-			b.wires.Put(w)
 		})
 	}
 	pace.At(ctx, b.load.Rate, begin, b.book.miss)
 }
 
-// live takes an order through its life and says whether nothing went wrong. A
-// life that was begun is brought to its end when ctx ends.
-func (b *buyers) live(ctx context.Context, w *wire, due time.Time) bool {
+// begin asks for an order and has it paid; nil when anything went wrong. A life
+// that was begun is brought to its end when ctx ends.
+func (b *buyers) begin(ctx context.Context, w *wire, due time.Time) *life {
 	ctx = context.WithoutCancel(ctx)
 	n := b.n.Add(1)
 	l := &life{unpaid: unpaid(n, b.load.Unpaid), due: due}
@@ -94,18 +99,21 @@ func (b *buyers) live(ctx context.Context, w *wire, due time.Time) bool {
 	status, answer, err := w.post(ctx, ask)
 	if err == nil && turnedAway(status, answer) {
 		b.book.turnAway(l)
-		return false
+		return nil
 	}
 	if err == nil && status == http.StatusCreated {
 		l.receipt, err = b.system.made(answer)
 	}
 	if err != nil || status != http.StatusCreated {
 		b.book.fail(askedFor, status)
-		return false
+		return nil
 	}
 	l.made = time.Now()
 	b.book.keep(l)
-	return l.unpaid || b.pay(ctx, w, l)
+	if !l.unpaid && !b.pay(ctx, w, l) {
+		return nil
+	}
+	return l
 }
 
 // turnedAway says that the service had no room for the order, and made none.
@@ -113,7 +121,7 @@ func turnedAway(status int, answer []byte) bool {
 	return status == http.StatusServiceUnavailable && bytes.Contains(answer, []byte(api.Overloaded))
 }
 
-// pay is the channel's callback, and waits until the merchant knows.
+// pay is the channel's callback.
 func (b *buyers) pay(ctx context.Context, w *wire, l *life) bool {
 	c := b.system.callback(l.receipt)
 	b.book.call(l, time.Now())
@@ -123,6 +131,14 @@ func (b *buyers) pay(ctx context.Context, w *wire, l *life) bool {
 		return false
 	}
 	b.book.acknowledge(l, time.Now())
+	return true
+}
+
+// through waits until the merchant knows, where there is anything to know.
+func (b *buyers) through(l *life) bool {
+	if l.unpaid {
+		return true
+	}
 	limit := time.NewTimer(noticeTime)
 	defer limit.Stop()
 	select {

@@ -39,6 +39,7 @@ type overload struct {
 	*run
 	steps  []*stage
 	living sync.WaitGroup // every order's life
+	wires  *wires         // of all steps
 }
 
 // stage is a while of one load, and what was used within its window.
@@ -55,9 +56,11 @@ func (v *overload) measure(ctx context.Context) (*Overloaded, error) {
 	if err := v.setUp(ctx); err != nil {
 		return nil, err
 	}
+	v.wires = newWires(v.site.addr)
 	err := v.climb(ctx)
 	v.ground.say("waiting for what is under way")
 	v.living.Wait()
+	v.wires.close()
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +98,7 @@ func (v *overload) step(ctx context.Context, s *stage) (err error) {
 	defer stop()
 	load := v.load
 	load.Rate = s.rate
-	b := &buyers{system: v.system, site: v.site, load: load, book: v.book}
+	b := &buyers{system: v.system, site: v.site, load: load, book: v.book, wires: v.wires}
 	b.n.Store(int64(len(v.steps)) * 100_000_000) // no two orders have one number
 	v.steps = append(v.steps, s)
 	v.living.Go(func() { b.run(loading) })

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -101,3 +102,37 @@ func (w *wire) close() {
 
 // header is one header line of a call.
 func header(name, value string) string { return fmt.Sprintf("%s: %s\r\n", name, value) }
+
+// wires are connections that are open, whoever uses them: the one that was used
+// last is used first, so that there are no more than have been needed at once.
+type wires struct {
+	addr string
+	mu   sync.Mutex
+	idle []*wire
+}
+
+func newWires(addr string) *wires { return &wires{addr: addr} }
+
+func (s *wires) take() *wire {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.idle) == 0 {
+		return newWire(s.addr)
+	}
+	w := s.idle[len(s.idle)-1]
+	s.idle = s.idle[:len(s.idle)-1]
+	return w
+}
+
+func (s *wires) giveBack(w *wire) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.idle = append(s.idle, w)
+}
+
+// close is for when nobody uses any.
+func (s *wires) close() {
+	for _, w := range s.idle {
+		w.close()
+	}
+}
