@@ -33,6 +33,7 @@ type Config struct {
 	Relay     Relay
 	Workers   Workers
 	Terms     Terms
+	Keep      Keep
 	Sandbox   Sandbox
 	Notify    Notify
 	Alert     Alert
@@ -96,6 +97,12 @@ type Terms struct {
 	CompleteAfter  time.Duration // how long after its delivery an order is complete
 	PollAfterClose time.Duration // how long after an attempt's expiry the channel is still asked
 	ReturnMismatch time.Duration // how long an operator may take to accept a payment of the wrong sum
+}
+
+// Keep is how long what is done is kept where it can be found at once.
+type Keep struct {
+	Orders  time.Duration // after the end of their month
+	Answers time.Duration // to requests with an Idempotency-Key
 }
 
 // Sandbox is the payment channel without money.

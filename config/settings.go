@@ -111,6 +111,15 @@ func settings() []setting {
 		},
 
 		{
+			name: "keep.orders", def: "9600h", doc: "how long after the end of the month in which they were made orders are kept where the API finds them; then the month goes to the schema archive",
+			read: into(func(c *Config) *time.Duration { return &c.Keep.Orders }, lasting(30*24*time.Hour, 100*365*24*time.Hour)),
+		},
+		{
+			name: "keep.answers", def: "168h", doc: "how long the same request with the same Idempotency-Key gets the same answer",
+			read: into(func(c *Config) *time.Duration { return &c.Keep.Answers }, lasting(24*time.Hour, 365*24*time.Hour)),
+		},
+
+		{
 			name: "sandbox.enabled", def: "false", doc: "offer the sandbox channel, which moves no money",
 			read: into(func(c *Config) *bool { return &c.Sandbox.Enabled }, yesNo),
 		},

@@ -32,9 +32,14 @@ var audit = []struct{ check, sql string }{
 	{"what is on hand was set, less what was consumed, and restocked", `
 		SELECT format('%s/%s has %s on hand; %s was set, %s consumed, %s restocked', merchant_id, sku, coalesce(s.on_hand, 0), coalesce(t.delta, 0), coalesce(m.consumed, 0), coalesce(m.restocked, 0))
 		FROM stock s FULL JOIN (SELECT merchant_id, sku, sum(delta) AS delta FROM stock_sets GROUP BY 1, 2) t USING (merchant_id, sku) FULL JOIN (
-			SELECT o.merchant_id, m.sku, sum(m.quantity) FILTER (WHERE m.kind = 'consume') AS consumed, sum(m.quantity) FILTER (WHERE m.kind = 'restock') AS restocked
-			FROM stock_moves m JOIN orders o ON o.id = m.order_id WHERE m.kind IN ('consume', 'restock') GROUP BY 1, 2
+			SELECT merchant_id, sku, sum(consumed) AS consumed, sum(restocked) AS restocked FROM (
+				SELECT o.merchant_id, m.sku, CASE m.kind WHEN 'consume' THEN m.quantity ELSE 0 END AS consumed, CASE m.kind WHEN 'restock' THEN m.quantity ELSE 0 END AS restocked
+				FROM stock_moves m JOIN orders o ON o.id = m.order_id WHERE m.kind IN ('consume', 'restock')
+				UNION ALL SELECT merchant_id, sku, consumed, restocked FROM stock_carried) c GROUP BY 1, 2
 		) m USING (merchant_id, sku) WHERE coalesce(s.on_hand, 0) <> coalesce(t.delta, 0) - coalesce(m.consumed, 0) + coalesce(m.restocked, 0)`},
+	{"a merchant's number is of one order", `
+		SELECT format('order %s has the number %s, which is kept as that of %s', o.id, o.merchant_order_no, coalesce(n.order_id::text, 'none')) FROM orders o
+		LEFT JOIN order_numbers n ON n.merchant_id = o.merchant_id AND n.no = o.merchant_order_no WHERE o.merchant_order_no IS NOT NULL AND n.order_id IS DISTINCT FROM o.id`},
 	{"an order's stock is held, released or consumed as its status says", `
 		SELECT format('order %s is %s, its %s of %s', o.id, o.status, array_agg(m.kind ORDER BY m.kind), m.sku)
 		FROM orders o JOIN stock_moves m ON m.order_id = o.id GROUP BY o.id, o.status, m.sku

@@ -106,8 +106,7 @@ func queueNumbers(b *pgx.Batch, list []*creation) map[merchantNo]bool {
 	}
 	taken := map[merchantNo]bool{}
 	if len(numbers) > 0 {
-		b.Queue(`SELECT merchant_id, merchant_order_no FROM orders JOIN unnest($1::text[], $2::text[]) AS v (merchant_id, merchant_order_no)
-			USING (merchant_id, merchant_order_no)`, merchants, numbers).Query(func(rows pgx.Rows) error {
+		b.Queue(`SELECT merchant_id, no FROM order_numbers JOIN unnest($1::text[], $2::text[]) AS v (merchant_id, no) USING (merchant_id, no)`, merchants, numbers).Query(func(rows pgx.Rows) error {
 			var k merchantNo
 			_, err := pgx.ForEachRow(rows, []any{&k.merchant, &k.no}, func() error { taken[k] = true; return nil })
 			return err

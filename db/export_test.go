@@ -1,7 +1,9 @@
 package db
 
 import (
+	"context"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -29,3 +31,12 @@ const CheckPage = checkPage
 
 // HotPool is the pool of the statements that run all the time.
 func (d *DB) HotPool() *pgxpool.Pool { return d.hot }
+
+// MonthOf is the name of the month of a time.
+func MonthOf(t time.Time) string { return monthOf(t).Name }
+
+// Seal begins to take a month out, and gets no further.
+func (d *DB) Seal(ctx context.Context, t time.Time) error { return d.seal(ctx, monthOf(t)) }
+
+// MaintenanceLock is held by whoever keeps the tables in shape.
+const MaintenanceLock = maintenanceLock

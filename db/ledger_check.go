@@ -163,15 +163,22 @@ func (c *ledgerCheck) sum(currency string) *LedgerSum {
 // balances sums the balances that people read, and compares them with the
 // postings that were looked at: PostgreSQL adds up the one, this the other.
 func (c *ledgerCheck) balances(ctx context.Context) error {
-	rows, err := c.tx.Query(ctx, "SELECT account, currency, balance FROM ledger_balances")
-	if err != nil {
-		return err
-	}
-	shown := ledger.Balances{}
 	var (
 		p ledger.Purse
 		n int64
 	)
+	rows, err := c.tx.Query(ctx, "SELECT account, currency, balance FROM ledger_carried")
+	if err != nil {
+		return err
+	}
+	_, err = pgx.ForEachRow(rows, []any{(*string)(&p.Account), &p.Currency, &n}, func() error { c.books[p] += n; return nil })
+	if err != nil {
+		return err
+	}
+	if rows, err = c.tx.Query(ctx, "SELECT account, currency, balance FROM ledger_balances"); err != nil {
+		return err
+	}
+	shown := ledger.Balances{}
 	_, err = pgx.ForEachRow(rows, []any{(*string)(&p.Account), &p.Currency, &n}, func() error {
 		shown[p] = n
 		c.sum(p.Currency).Sum += n

@@ -32,7 +32,7 @@ func queueOrders(b *pgx.Batch, ids []order.ID) (found map[order.ID]*order.Order)
 // order of their ids, so that no two batches wait for each other. A row of the
 // outbox is only ever waited for after its order.
 func queueLocked(b *pgx.Batch, ids []order.ID) (found map[order.ID]*order.Order) {
-	return queueWhole(b, ids, " ORDER BY id FOR UPDATE")
+	return queueWhole(b, ids, " ORDER BY id FOR UPDATE OF o")
 }
 
 func queueWhole(b *pgx.Batch, ids []order.ID, lock string) (found map[order.ID]*order.Order) {
@@ -44,7 +44,7 @@ func queueWhole(b *pgx.Batch, ids []order.ID, lock string) (found map[order.ID]*
 	for i, id := range ids {
 		last[i] = [16]byte(ident.WithPart[order.Order](id, 0xff))
 	}
-	b.Queue(`SELECT `+orderColumns+` FROM orders WHERE id = ANY($1)`+lock, first).Query(func(rows pgx.Rows) error {
+	b.Queue(`SELECT `+orderColumns+` FROM unnest($1::uuid[]) AS v (id) JOIN orders o USING (id)`+lock, first).Query(func(rows pgx.Rows) error {
 		return each(rows, scanOrder, func(o *order.Order) { found[o.ID] = o })
 	})
 	b.Queue(parts(attemptColumns, "attempts"), first, last).Query(func(rows pgx.Rows) error {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -21,7 +22,8 @@ type Migration struct {
 	Applied bool
 }
 
-// Migrate brings the schema up to this release's and says which steps it took.
+// Migrate brings the schema up to this release's, makes this month's partitions
+// and the next's, and says which steps it took.
 // Several processes may call it at once: an advisory lock lets one work.
 func (d *DB) Migrate(ctx context.Context) ([]Migration, error) {
 	p, err := d.provider()
@@ -29,6 +31,9 @@ func (d *DB) Migrate(ctx context.Context) ([]Migration, error) {
 		return nil, err
 	}
 	results, err := p.Up(ctx)
+	if err == nil {
+		_, err = d.EnsureAhead(ctx, time.Now())
+	}
 	return taken(results), wrap(err, "migrate up")
 }
 

@@ -66,13 +66,13 @@ func (s *Store) receiveBatch(ctx context.Context, conn *pgxpool.Conn, list []*re
 			SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::timestamptz[], $6::text[], $7::uuid[], $8::bytea[])
 			AS v (channel, event_id, out_trade_no, body, received_at, kind, subject, payload)
 		), fresh AS (
-			INSERT INTO inbox (channel, event_id, out_trade_no, body, received_at)
-			SELECT channel, event_id, out_trade_no, body, received_at FROM came ON CONFLICT DO NOTHING RETURNING channel, event_id
+			INSERT INTO inbox (subject, channel, event_id, out_trade_no, body, received_at)
+			SELECT subject, channel, event_id, out_trade_no, body, received_at FROM came ON CONFLICT DO NOTHING RETURNING channel, event_id
 		), owed AS (
 			SELECT DISTINCT ON (kind, subject) kind, subject, payload FROM came
 			WHERE ((channel, event_id) IN (SELECT channel, event_id FROM fresh)) IS TRUE -- IS TRUE: a set is looked up, not joined row by row
-			AND (EXISTS (SELECT 1 FROM attempts a WHERE a.id = subject AND a.channel = came.channel)
-				OR EXISTS (SELECT 1 FROM refunds r JOIN attempts a ON a.id = r.attempt_id WHERE r.id = subject AND r.status <> 'success' AND a.channel = came.channel))
+			AND channel IN ((SELECT a.channel FROM attempts a WHERE a.id = subject),
+				(SELECT a.channel FROM refunds r JOIN attempts a ON a.id = r.attempt_id WHERE r.id = subject AND r.status <> 'success'))
 			ORDER BY kind, subject
 		)
 		INSERT INTO outbox AS o (kind, subject, payload, due_at, promoted_at, created_at)

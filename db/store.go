@@ -190,8 +190,11 @@ func deadlocked(err error) bool {
 // known turns a refusal of the server's that means something into the error
 // that says it.
 func known(err error) error {
-	if violates(err, "orders_merchant_order_no") {
+	if violates(err, "order_numbers_pkey") {
 		return order.ErrNumberTaken
+	}
+	if sealed(err) {
+		return errors.Join(&order.Refusal{Step: "change the order", Why: "it is so old that it is being archived just now"}, err)
 	}
 	return fmt.Errorf("write batch: %w", err)
 }

@@ -135,6 +135,7 @@ func (w *writes) queueOrders(b *pgx.Batch) {
 			col(list, func(o *order.Order) int { return int(o.DeliverWithin.Seconds()) }), col(list, func(o *order.Order) int { return int(o.RevokeWithin.Seconds()) }),
 			col(list, func(o *order.Order) time.Time { return o.CreatedAt }), col(list, func(o *order.Order) time.Time { return o.ExpireAt }))
 	}
+	w.queueNumbers(b)
 	if list := w.changed; len(list) > 0 {
 		b.Queue(`UPDATE orders SET status = v.status, hold = v.hold, version = v.version, delivery = v.delivery::jsonb,
 			paid_at = v.paid_at, cancel_at = v.cancel_at, closed_at = v.closed_at, delivered_at = v.delivered_at, completed_at = v.completed_at
@@ -146,6 +147,25 @@ func (w *writes) queueOrders(b *pgx.Batch) {
 			col(list, func(o *order.Order) *time.Time { return timeOrNull(o.ClosedAt) }),
 			col(list, func(o *order.Order) *time.Time { return timeOrNull(o.DeliveredAt) }), col(list, func(o *order.Order) *time.Time { return timeOrNull(o.CompletedAt) }))
 	}
+}
+
+// queueNumbers keeps the merchants' own numbers, which are unique over all
+// months.
+func (w *writes) queueNumbers(b *pgx.Batch) {
+	var list []*order.Order
+	for _, o := range w.made {
+		if o.MerchantOrderNo != "" {
+			list = append(list, o)
+		}
+	}
+	if len(list) == 0 {
+		return
+	}
+	slices.SortFunc(list, func(x, y *order.Order) int { // an INSERT waits for the same number of another process
+		return cmp.Or(cmp.Compare(x.MerchantID, y.MerchantID), cmp.Compare(x.MerchantOrderNo, y.MerchantOrderNo))
+	})
+	b.Queue(`INSERT INTO order_numbers (merchant_id, no, order_id) SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[])`,
+		col(list, func(o *order.Order) string { return o.MerchantID }), col(list, func(o *order.Order) string { return o.MerchantOrderNo }), col(list, orderID))
 }
 
 func (w *writes) queueParts(b *pgx.Batch) {

@@ -142,7 +142,7 @@ func TestATaskThatGoesOnFailingIsHeardOfOnce(t *testing.T) {
 			r.DeadAt = time.Time{}
 		}
 	}
-	require.Equal(t, map[tasks.Kind]int{tasks.PaymentConfirm: 1, tasks.RefundSubmit: 1}, rings)
+	require.Equal(t, map[tasks.Kind]int{tasks.PaymentConfirm: 1, tasks.RefundSubmit: 1, tasks.MaintenanceRun: 1}, rings)
 }
 
 // Whatever killed a task, its alert is one plain line whose command is whole.

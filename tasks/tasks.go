@@ -37,7 +37,11 @@ const (
 	RefundSubmit     Kind = "refund:submit"     // ask the channel to give money back
 	RefundQuery      Kind = "refund:query"      // ask the channel what became of that
 	AlertSend        Kind = "alert:send"        // tell whoever is on duty
+	MaintenanceRun   Kind = "maintenance:run"   // keep the tables in shape, every day
 )
+
+// AboutOrder says that the kind's subjects are orders or parts of them.
+func (k Kind) AboutOrder() bool { return k != AlertSend && k != MaintenanceRun }
 
 // Granted says that the time until a row of the kind is due is somebody's right,
 // and that nothing else guards it: the buyer's to complain, an operator's to
@@ -135,6 +139,7 @@ var specs = []Spec{
 	{RefundSubmit, Default, 20 * sec, false, Ladder{Steps: []time.Duration{5 * sec, 15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins, 30 * mins, hr}, Jitter: 0.2, Forever: true, Ring: 9}},
 	{RefundQuery, Default, 20 * sec, false, Ladder{Steps: []time.Duration{mins, mins, mins, mins, 5 * mins, 10 * mins, 20 * mins, 30 * mins, hr, day}, Jitter: 0.1, Forever: true}},
 	{AlertSend, Critical, 15 * sec, false, untilHeard},
+	{MaintenanceRun, Low, hr, false, Ladder{Steps: []time.Duration{mins, 5 * mins, 30 * mins, hr}, Jitter: 0.2, Forever: true, Ring: 4}},
 }
 
 // Specs lists every kind of task.
@@ -151,7 +156,7 @@ func SpecOf(k Kind) (Spec, error) {
 }
 
 // Subject names what a task is about: an order, or a part of one. An alert's
-// is a number of its own: see AlertOf.
+// is a number of its own: see AlertOf. The maintenance's is zero: there is one.
 type Subject = ident.Of[struct{}]
 
 // Key is the name of a row: there is at most one live row of a key.
@@ -163,9 +168,9 @@ type Key struct {
 func (k Key) String() string { return string(k.Kind) + "/" + k.Subject.String() }
 
 // Order is the order that the task changes, or may change: its row is locked
-// before the task's. It is zero for an alert, which changes none.
+// before the task's. It is zero for a task that changes none.
 func (k Key) Order() order.ID {
-	if k.Kind == AlertSend {
+	if !k.Kind.AboutOrder() {
 		return order.ID{}
 	}
 	return order.Family(k.Subject)

@@ -89,6 +89,7 @@ func TestLadders(t *testing.T) {
 		{tasks.OrderComplete, tasks.Low, 7, 408 * time.Second, 5 * time.Minute, true},
 		{tasks.RefundSubmit, tasks.Default, 9, h + 48*time.Minute + 50*time.Second, h, true},
 		{tasks.RefundQuery, tasks.Default, 10, 26*h + 9*time.Minute, 24 * h, true},
+		{tasks.MaintenanceRun, tasks.Low, 4, h + 36*time.Minute, h, true},
 		{tasks.AlertSend, tasks.Critical, 29, 23*h + 21*time.Minute + 50*time.Second, h, false},
 	} {
 		t.Run(string(tc.kind), func(t *testing.T) {
@@ -145,8 +146,10 @@ func TestKeys(t *testing.T) {
 	s, err := tasks.SubjectOf(k.Subject.String())
 	require.NoError(t, err)
 	require.Equal(t, k.Subject, s)
-	k.Kind = tasks.AlertSend
-	require.Zero(t, k.Order(), "an alert changes no order, whatever its number looks like")
+	for _, kind := range []tasks.Kind{tasks.AlertSend, tasks.MaintenanceRun} {
+		k.Kind = kind
+		require.Zero(t, k.Order(), "%s changes no order, whatever its number looks like", kind)
+	}
 	_, err = tasks.SubjectOf("order 42")
 	require.ErrorContains(t, err, `"order 42" is not a task's subject`)
 }

@@ -43,6 +43,7 @@ const (
 	later
 	never
 	again
+	anew
 )
 
 // Done says that the row is fulfilled.
@@ -67,8 +68,14 @@ const moment = 2 * time.Second
 // Never says that no further try can help: an operator must look.
 func Never(err error) Verdict { return Verdict{kind: never, err: err} }
 
+// Anew says that the row is fulfilled, and owed once more after a wait.
+func Anew(wait time.Duration) Verdict { return Verdict{kind: anew, wait: wait} }
+
 // IsDone says whether the row is fulfilled.
 func (v Verdict) IsDone() bool { return v.kind == done }
+
+// IsAnew says whether the row is fulfilled, and owed once more.
+func (v Verdict) IsAnew() bool { return v.kind == anew }
 
 // Err is why the row is not fulfilled; nil when it is.
 func (v Verdict) Err() error { return v.err }
@@ -80,6 +87,10 @@ func (v Verdict) Next(r Row, now time.Time) (next Row, owed bool) {
 		return Row{}, false
 	}
 	r.PromotedAt = time.Time{}
+	if v.kind == anew {
+		r.Attempts, r.LastError, r.DueAt = 0, "", now.Add(v.wait)
+		return r, true
+	}
 	if v.kind != again {
 		r.Attempts++
 	}

@@ -44,6 +44,7 @@ func TestVerdicts(t *testing.T) {
 		{"cut short by us, no tries left", tasks.DeliveryNotify, 13, tasks.Again(boom), true, 2 * time.Second, false, "boom"},
 		{"an alert, in the end hourly", tasks.AlertSend, 28, tasks.Later(boom), true, time.Hour, false, "boom"},
 		{"an alert that nobody took for a day", tasks.AlertSend, 29, tasks.Later(boom), true, 0, true, "boom"},
+		{"done, and due again", tasks.MaintenanceRun, 3, tasks.Anew(24 * time.Hour), true, 24 * time.Hour, false, ""},
 		{"of a kind that is gone", "coffee:make", 0, tasks.Later(boom), true, 0, true, "boom"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -61,9 +62,13 @@ func TestVerdicts(t *testing.T) {
 				return
 			}
 			require.False(t, tc.verdict.IsDone())
-			if strings.HasPrefix(tc.name, "cut short by us") {
+			require.Equal(t, tc.verdict.IsAnew(), tc.name == "done, and due again")
+			switch {
+			case tc.verdict.IsAnew():
+				require.Zero(t, got.Attempts, "it begins anew")
+			case strings.HasPrefix(tc.name, "cut short by us"):
 				require.Equal(t, tc.attempts, got.Attempts, "it costs the row no try")
-			} else {
+			default:
 				require.Equal(t, tc.attempts+1, got.Attempts)
 			}
 			require.Equal(t, tc.lastWord, got.LastError)

@@ -77,7 +77,7 @@ func (b *bench) furnish() {
 	b.channel, b.sender, b.pager, b.here = &script{t: b.t}, &postman{clock: b.clock}, &pager{}, newBusy()
 	b.seller = "m_" + ident.New[merchant.Merchant]().Compact()
 	b.deps = Deps{
-		Store: b.Store, Channels: payment.Registry{"sandbox": b.channel}, Sender: b.sender, Alerts: b.pager, Terms: tasks.DefaultTerms(),
+		Store: b.Store, Channels: payment.Registry{"sandbox": b.channel}, Sender: b.sender, Alerts: b.pager, Terms: tasks.DefaultTerms(), Keep: tasks.DefaultKeep(), Log: zap.NewNop(),
 		NotifyURL: func(name string) string { return "https://orderflow.test/callbacks/" + name }, Now: b.clock.now,
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"fmt"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/orderflow/orderflow/internal/once"
 	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
@@ -44,6 +46,8 @@ type Store interface {
 	Notices(ctx context.Context, ids []tasks.Subject) (map[tasks.Subject]merchant.Notice, error)
 	NoticeAttempts(ctx context.Context, noticeID string) ([]merchant.Attempt, error)
 	Endpoints(ctx context.Context, merchantID string) ([]merchant.Endpoint, error)
+	// Maintain keeps the tables in shape; tasks.ErrMaintaining while another is at it.
+	Maintain(ctx context.Context, keep tasks.Keep, now time.Time) (tasks.Maintained, error)
 }
 
 // Channels finds payment channels: payment.Registry.
@@ -69,6 +73,8 @@ type Deps struct {
 	Sender   Sender
 	Alerts   Alerter
 	Terms    tasks.Terms
+	Keep     tasks.Keep
+	Log      *zap.Logger
 	// NotifyURL is where a channel sends its callbacks, by the channel's name.
 	NotifyURL func(channel string) string
 	Now       func() time.Time
@@ -91,6 +97,7 @@ func All(d Deps) []Worker {
 		refundSubmit{d},
 		refundQuery{d},
 		alertSend{d},
+		maintenance{d},
 	}
 }
 

@@ -92,11 +92,32 @@ func (d *doctor) database(audit bool) {
 		return
 	}
 	d.note("schema", "up to date", "")
+	d.months(limited, conn)
 	d.outbox(limited, conn)
 	d.keys(limited, conn)
 	if audit {
 		d.audit(conn)
 	}
+}
+
+func (d *doctor) months(ctx context.Context, conn *db.DB) {
+	list, strays, err := conn.Months(ctx)
+	if err != nil {
+		d.note("months", err.Error(), "look at PostgreSQL's log")
+		return
+	}
+	found, advice := "none", "run `orderflow maintenance run`, and see why no worker does it every day: `orderflow task list --kind maintenance:run`"
+	if len(list) > 0 {
+		last := list[len(list)-1]
+		found = fmt.Sprintf("%d, made until %s", len(list), last.To.Format(time.DateOnly))
+		if time.Until(last.To) > 5*24*time.Hour {
+			advice = ""
+		}
+	}
+	if strays > 0 {
+		found += fmt.Sprintf("; about %d rows outside of them", strays)
+	}
+	d.note("months", found, advice)
 }
 
 func (d *doctor) outbox(ctx context.Context, conn *db.DB) {

@@ -47,7 +47,7 @@ var tables = []table{
 	{"order_events", "order_id BETWEEN $1 AND $2"},
 	{"stock_moves", "order_id BETWEEN $1 AND $2"},
 	{"ledger_postings", "order_id BETWEEN $1 AND $2"},
-	{"inbox", "out_trade_no::uuid BETWEEN $1 AND $2"},
+	{"inbox", "subject BETWEEN $1 AND $2"},
 	{"notices", "id BETWEEN $1 AND $2"},
 	{"notice_attempts", "notice_id BETWEEN $1 AND $2"},
 	{tableKeys, "key::uuid BETWEEN $1 AND $2"},

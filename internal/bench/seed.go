@@ -133,8 +133,10 @@ func (s *seeding) run(ctx context.Context, old oldOrders, wait waitingOrders) (*
 	if s.plan != nil {
 		s.plan(job.plan())
 	}
-	// Where tables are partitioned, the partitions of job.span are to be made here,
-	// before the first row.
+	from, to := job.span()
+	if _, err := s.db.EnsureMonths(ctx, from, to); err != nil {
+		return nil, err
+	}
 	if err := job.run(ctx); err != nil {
 		return nil, err
 	}

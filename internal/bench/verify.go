@@ -76,7 +76,7 @@ func breaks(ctx context.Context, conn *pgx.Conn, r rule) (findings []string, err
 var orderflowRules = []rule{
 	{"an acknowledged order exists", `SELECT a.id FROM book a LEFT JOIN orders o ON o.id = a.id::uuid WHERE o.id IS NULL`},
 	{"an order whose callback was acknowledged is paid", `SELECT a.id FROM book a JOIN orders o ON o.id = a.id::uuid WHERE a.paid AND o.status <> 'paid'`},
-	{"its callback was kept once", `SELECT a.id FROM book a WHERE a.paid AND (SELECT count(*) FROM inbox i WHERE i.channel = 'sandbox' AND i.event_id = 'paid_' || a.payment) <> 1`},
+	{"its callback was kept once", `SELECT a.id FROM book a WHERE a.paid AND (SELECT count(*) FROM inbox i WHERE i.subject = a.payment::uuid AND i.channel = 'sandbox' AND i.event_id = 'paid_' || a.payment) <> 1`},
 	{"its money was captured once", `SELECT a.id FROM book a WHERE a.paid AND (
 		SELECT array_agg(p.amount) FROM ledger_postings p WHERE p.order_id = a.id::uuid) IS DISTINCT FROM ARRAY[12990::bigint]`},
 	{"its notice was acknowledged once, under the id that the merchant saw", `SELECT a.id FROM book a WHERE a.paid AND (

@@ -23,6 +23,7 @@ import (
 	"github.com/orderflow/orderflow/payment/sandbox"
 	"github.com/orderflow/orderflow/producer"
 	"github.com/orderflow/orderflow/producer/relay"
+	"github.com/orderflow/orderflow/tasks"
 	"github.com/orderflow/orderflow/workers"
 )
 
@@ -69,7 +70,7 @@ func (w *world) start(at pace) *process {
 	require.NoError(w, err)
 	p.relay = relay.Start(relay.Options{Outbox: p.store, Redis: p.redis, Dispatcher: p.dispatcher, Log: zap.NewNop(), Every: at.relay})
 	list := workers.All(workers.Deps{
-		Store: p.store, Channels: channels, Sender: merchant.NewNotifier(merchant.Options{Transport: line{p}}), Alerts: w.duty, Terms: w.terms,
+		Store: p.store, Channels: channels, Sender: merchant.NewNotifier(merchant.Options{Transport: line{p}}), Alerts: w.duty, Terms: w.terms, Keep: tasks.DefaultKeep(), Log: zap.NewNop(),
 		NotifyURL: callbackURL, Now: time.Now,
 	})
 	p.workers, err = workers.Start(workers.Options{

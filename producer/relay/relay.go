@@ -21,6 +21,7 @@ type Outbox interface {
 	Promote(ctx context.Context, now time.Time, horizon time.Duration, limit int) ([]tasks.Due, error)
 	PutBack(ctx context.Context, now time.Time, kinds []tasks.Kind, slack time.Duration, limit int) ([]tasks.Due, error)
 	ForgetPromotions(ctx context.Context) (int64, error)
+	Standing(ctx context.Context, now time.Time) error
 }
 
 // Options are what a Relay is made of; the times have defaults.
@@ -98,9 +99,13 @@ func (r *Relay) loop(ctx context.Context) {
 	tick := time.NewTicker(r.o.Every)
 	defer tick.Stop()
 	var lastPutBack time.Time
-	var down bool
+	var down, standing bool
 	for {
 		err := r.Once(ctx)
+		if err == nil && !standing {
+			err = r.o.Outbox.Standing(ctx, r.o.Now())
+			standing = err == nil
+		}
 		if err == nil && r.o.Now().Sub(lastPutBack) >= 5*time.Second {
 			lastPutBack = r.o.Now()
 			err = r.PutBack(ctx)

@@ -1,0 +1,375 @@
+package db_test
+
+import (
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/orderflow/orderflow/db"
+	"github.com/orderflow/orderflow/db/dbtest"
+	"github.com/orderflow/orderflow/internal/ident"
+	"github.com/orderflow/orderflow/order"
+	"github.com/orderflow/orderflow/tasks"
+)
+
+// longAgo is in a month that every maintenance takes out.
+func longAgo() time.Time {
+	return time.Now().UTC().AddDate(-2, 0, 0).Truncate(time.Second)
+}
+
+// idAt is an order's identifier as it was made at a time.
+func idAt(at time.Time) order.ID {
+	id := ident.New[order.Order]()
+	for i := range 6 {
+		id[i] = byte(at.UnixMilli() >> (8 * (5 - i)))
+	}
+	return id
+}
+
+// old is an order of two teas that was made at a time and is unpaid.
+func (b *bench) old(at time.Time) (*order.Order, *order.Attempt) {
+	b.t.Helper()
+	o, err := order.New(idAt(at), order.Draft{
+		MerchantID: "m_1", MerchantOrderNo: "N" + uuid.NewString(), BuyerID: "b_1", Currency: "CNY", FeeBps: 60,
+		Items: []order.Item{{SKU: "TEA", Name: "Tea", Quantity: 2, UnitPrice: 1299}},
+	}, "app:test", at)
+	require.NoError(b.t, err)
+	a, err := o.Pay("sandbox", "app:test", at)
+	require.NoError(b.t, err)
+	require.NoError(b.t, b.Create(b.ctx, o, nil))
+	return o, a
+}
+
+// finished is one that was paid, delivered and completed.
+func (b *bench) finished(at time.Time) (*order.Order, *order.Attempt) {
+	b.t.Helper()
+	o, a := b.old(at)
+	for _, step := range []func(*order.Order) error{
+		func(o *order.Order) error { return o.Receive(paid(a, at), at) },
+		func(o *order.Order) error { return o.Deliver("parcel 7", "merchant:m_1", at) },
+		func(o *order.Order) error { return o.Complete("app:test", at) },
+	} {
+		require.NoError(b.t, b.Update(b.ctx, o.ID, nil, step))
+	}
+	return o, a
+}
+
+// stocked is a bench whose merchant has a thousand teas, and the months that
+// old orders need.
+func stocked(t *testing.T) *bench {
+	t.Helper()
+	b := newBench(t)
+	seedMerchant(t, b)
+	_, err := b.SetStock(b.ctx, "m_1", "TEA", 1000, "operator:test")
+	require.NoError(t, err)
+	_, err = b.EnsureMonths(b.ctx, longAgo(), longAgo().AddDate(0, 1, 0))
+	require.NoError(t, err)
+	return b
+}
+
+func (b *bench) names() (names []string) {
+	b.t.Helper()
+	list, strays, err := b.Months(b.ctx)
+	require.NoError(b.t, err)
+	require.Zero(b.t, strays)
+	for _, m := range list {
+		names = append(names, m.Name)
+	}
+	return names
+}
+
+func (b *bench) balances() map[string]int64 {
+	b.t.Helper()
+	rows, err := b.QueryContext(b.ctx, "SELECT account || ' ' || currency, balance FROM ledger_balances WHERE balance <> 0")
+	require.NoError(b.t, err)
+	defer rows.Close()
+	all := map[string]int64{}
+	for rows.Next() {
+		var name string
+		var n int64
+		require.NoError(b.t, rows.Scan(&name, &n))
+		all[name] = n
+	}
+	require.NoError(b.t, rows.Err())
+	return all
+}
+
+func TestMonthsAreMadeAhead(t *testing.T) {
+	b := newBench(t)
+	now := time.Date(2031, 12, 3, 23, 0, 0, 0, time.UTC)
+	first := b.names()
+	require.Len(t, first, 2, "a migrated database has this month and the next")
+	require.Equal(t, db.MonthOf(time.Now()), first[0])
+
+	made, err := b.EnsureAhead(b.ctx, now)
+	require.NoError(t, err)
+	require.Equal(t, []string{"2031_12", "2032_01"}, made, "over the end of a year")
+	made, err = b.EnsureAhead(b.ctx, now)
+	require.NoError(t, err)
+	require.Empty(t, made, "they are there")
+
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			_, err := b.EnsureMonths(b.ctx, now, now.AddDate(0, 5, 0))
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	require.Equal(t, append(first, "2031_12", "2032_01", "2032_02", "2032_03", "2032_04", "2032_05"), b.names(), "several at once make each once")
+}
+
+// All of an order lies in its month, whenever it is written.
+func TestAnOrderLiesInItsMonth(t *testing.T) {
+	b := stocked(t)
+	o, a := b.finished(longAgo())
+	require.NoError(t, b.Receive(b.ctx, "sandbox", notice(a, "late", b.now()), []byte("{}"), b.now()))
+	month := db.MonthOf(longAgo())
+	for table, column := range map[string]string{
+		"orders": "id", "attempts": "id", "order_events": "order_id", "stock_moves": "order_id", "ledger_postings": "order_id", "inbox": "subject", "notices": "id",
+	} {
+		var lies []string
+		require.NoError(t, b.NewRaw("SELECT DISTINCT tableoid::regclass::text FROM "+table+" WHERE "+column+" >= ?", o.ID).Scan(b.ctx, &lies))
+		require.Equal(t, []string{table + "_" + month}, lies)
+	}
+}
+
+// A month that was forgotten stops nobody, and is made round what lies there.
+func TestAForgottenMonth(t *testing.T) {
+	b := newBench(t)
+	seedMerchant(t, b)
+	at := time.Now().UTC().AddDate(0, 5, 0)
+	o, _ := b.old(at)
+	require.Equal(t, order.PendingPay, b.status(o.ID))
+	made, err := b.EnsureMonths(b.ctx, at.AddDate(0, -1, 0), at.AddDate(0, 1, 0))
+	require.NoError(t, err)
+	require.NotContains(t, made, db.MonthOf(at))
+	require.GreaterOrEqual(t, len(made), 1)
+	require.Equal(t, order.PendingPay, b.status(o.ID))
+}
+
+func TestAMonthIsTakenOut(t *testing.T) {
+	b := stocked(t)
+	at := longAgo()
+	o, a := b.finished(at)
+	unpaid, _ := b.old(at)
+	require.NoError(t, b.Update(b.ctx, unpaid.ID, nil, func(o *order.Order) error { return o.Cancel("too slow", "app:test", at) }))
+	for _, a := range must(b.Order(b.ctx, unpaid.ID)).Attempts {
+		require.NoError(t, b.Update(b.ctx, unpaid.ID, nil, func(o *order.Order) error { return o.CloseAttempt(a.ID, "closed at the channel", at) }))
+		b.settle(b.row(tasks.About(tasks.PaymentQuery, a.ID)), tasks.Done())
+	}
+	young, _ := b.finished(b.now())
+	_ = young
+	before := b.balances()
+	require.NotEmpty(t, before)
+
+	b.settleAll(o)
+	require.NoError(t, b.Detach(b.ctx, db.MonthOf(at), b.now()))
+	require.NotContains(t, b.names(), db.MonthOf(at))
+	require.Equal(t, before, b.balances(), "balances are carried on")
+	report, err := b.CheckLedger(b.ctx, nil)
+	require.NoError(t, err)
+	require.Empty(t, report.Findings)
+	_, err = b.Order(b.ctx, o.ID)
+	require.ErrorIs(t, err, order.ErrNotFound)
+	var archived int
+	require.NoError(t, b.NewRaw("SELECT count(*) FROM archive.orders_"+db.MonthOf(at)).Scan(b.ctx, &archived))
+	require.Equal(t, 2, archived)
+	_, err = b.ExecContext(b.ctx, "UPDATE archive.orders_"+db.MonthOf(at)+" SET hold = hold")
+	require.NoError(t, err, "nothing of the sealing is left")
+
+	// What comes for it now is kept, and nothing follows.
+	require.NoError(t, b.Receive(b.ctx, "sandbox", notice(a, "after two years", b.now()), []byte("{}"), b.now()))
+	require.False(t, b.owes(confirmKey(a)))
+	// Its number is still taken.
+	twin, err := order.New(ident.New[order.Order](), order.Draft{
+		MerchantID: "m_1", MerchantOrderNo: o.MerchantOrderNo, BuyerID: "b_1", Currency: "CNY", Items: o.Items,
+	}, "app:test", b.now())
+	require.NoError(t, err)
+	require.ErrorIs(t, b.Create(b.ctx, twin, nil), order.ErrNumberTaken)
+
+	require.ErrorIs(t, b.Detach(b.ctx, db.MonthOf(at), b.now()), order.ErrNotFound)
+	var refusal *order.Refusal
+	require.ErrorAs(t, b.Detach(b.ctx, db.MonthOf(time.Now()), b.now()), &refusal, "this month is not over")
+}
+
+// settleAll fulfils whatever is owed about an order.
+func (b *bench) settleAll(o *order.Order) {
+	b.t.Helper()
+	_, err := b.ExecContext(b.ctx, "DELETE FROM outbox WHERE subject >= ? AND subject <= ?", o.ID, ident.WithPart[order.Order](o.ID, 0xff))
+	require.NoError(b.t, err)
+}
+
+func TestAMonthInUseStays(t *testing.T) {
+	at := longAgo()
+	for name, c := range map[string]struct {
+		do   func(b *bench) // after a finished order
+		says string
+	}{
+		"an order is unfinished": {func(b *bench) { b.old(at) }, "1 of its orders are unfinished or held, 2 tasks"},
+		"a task is dead": {func(b *bench) {
+			o, a := b.finished(at)
+			require.NoError(b.t, b.Receive(b.ctx, "sandbox", notice(a, "once more", b.now()), []byte("{}"), b.now()))
+			b.settle(b.row(confirmKey(a)), tasks.Never(errors.New("poison")))
+			_ = o
+		}, "0 of its orders are unfinished or held, 1 tasks"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := stocked(t)
+			first, _ := b.finished(at)
+			c.do(b)
+			err := b.Detach(b.ctx, db.MonthOf(at), b.now())
+			var use *tasks.InUse
+			require.ErrorAs(t, err, &use)
+			require.ErrorContains(t, err, c.says)
+			require.Contains(t, b.names(), db.MonthOf(at))
+			require.NoError(t, b.Update(b.ctx, first.ID, nil, func(o *order.Order) error { return refundSome(o, at) }), "it is not left sealed")
+		})
+	}
+}
+
+// refundSome gives a cent of a completed order back.
+func refundSome(o *order.Order, at time.Time) error {
+	_, err := o.AskRefund(1, "a dent", "operator:test", at)
+	return err
+}
+
+// A process that was killed while it took a month out leaves it sealed: its
+// orders do not change, all others do, and the next goes on.
+func TestASealedMonth(t *testing.T) {
+	b := stocked(t)
+	at := longAgo()
+	o, _ := b.finished(at)
+	b.settleAll(o)
+	require.NoError(t, b.Seal(b.ctx, at))
+
+	var wg sync.WaitGroup
+	errs := make([]error, 9)
+	for i := range errs { // in one batch, or some
+		id := o.ID
+		if i > 0 {
+			young, _ := b.created("CUP", 1)
+			id = young.ID
+		}
+		wg.Go(func() {
+			errs[i] = b.Update(b.ctx, id, nil, func(o *order.Order) error {
+				if i == 0 {
+					return refundSome(o, b.now())
+				}
+				return o.Cancel("changed my mind", "app:test", b.now())
+			})
+		})
+	}
+	wg.Wait()
+	var refusal *order.Refusal
+	require.ErrorAs(t, errs[0], &refusal)
+	require.ErrorContains(t, errs[0], "archived")
+	for _, err := range errs[1:] {
+		require.NoError(t, err, "a neighbour of it")
+	}
+	require.NoError(t, b.Detach(b.ctx, db.MonthOf(at), b.now()))
+	require.NotContains(t, b.names(), db.MonthOf(at))
+}
+
+// Money goes back and callbacks come for old orders while their month is being
+// taken out: each is either done and keeps the month in, or refused.
+func TestTakingOutBesideChanges(t *testing.T) {
+	b := stocked(t)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 1))
+	for round := range 8 {
+		at := longAgo().AddDate(0, -round, 0)
+		_, err := b.EnsureMonths(b.ctx, at, at)
+		require.NoError(t, err)
+		o, a := b.finished(at)
+		b.settleAll(o)
+		balances := b.balances()
+		var wg sync.WaitGroup
+		var taken, changed error
+		wait := time.Duration(random.IntN(40)) * time.Millisecond
+		wg.Go(func() { taken = b.Detach(b.ctx, db.MonthOf(at), b.now()) })
+		wg.Go(func() {
+			time.Sleep(wait) // spreads the change over the whole of it
+			if round%2 == 0 {
+				changed = b.Update(b.ctx, o.ID, nil, func(o *order.Order) error { return refundSome(o, b.now()) })
+			} else {
+				changed = b.Receive(b.ctx, "sandbox", notice(a, "again", b.now()), []byte("{}"), b.now())
+			}
+		})
+		wg.Wait()
+		findings, err := b.Audit(b.ctx)
+		require.NoError(t, err)
+		require.Empty(t, findings)
+		owed := b.owes(tasks.About(tasks.RefundSubmit, ident.WithPart[order.Refund](o.ID, 0x40))) || b.owes(confirmKey(a))
+		t.Logf("round %d after %v: taken out: %v; changed: %v", round, wait, taken, changed)
+		if taken == nil {
+			require.False(t, owed, "nothing is owed about what is gone")
+			require.Equal(t, balances, b.balances())
+			continue
+		}
+		var use *tasks.InUse
+		require.ErrorAs(t, taken, &use)
+		require.NoError(t, changed)
+		require.True(t, owed, "what keeps it in is still to be done")
+	}
+}
+
+func TestMaintenance(t *testing.T) {
+	b := stocked(t)
+	at := longAgo()
+	o, _ := b.finished(at)
+	b.settleAll(o)
+	run(t, b.DB, `INSERT INTO idempotency_keys (scope, key, request_hash, status, answer, created_at)
+		SELECT 'app', n::text, '', 200, repeat('x', 900)::bytea, now() - n * interval '1 minute' FROM generate_series(1, 20000) n`)
+	keep := tasks.Keep{Orders: 400 * 24 * time.Hour, Answers: 7 * 24 * time.Hour}
+
+	conn, err := b.HotPool().Acquire(b.ctx)
+	require.NoError(t, err)
+	_, err = conn.Exec(b.ctx, "SELECT pg_advisory_lock($1)", int64(db.MaintenanceLock))
+	require.NoError(t, err)
+	_, err = b.Maintain(b.ctx, keep, b.now())
+	require.ErrorIs(t, err, tasks.ErrMaintaining)
+	_, err = conn.Exec(b.ctx, "SELECT pg_advisory_unlock($1)", int64(db.MaintenanceLock))
+	require.NoError(t, err)
+	conn.Release()
+
+	did, err := b.Maintain(b.ctx, keep, b.now())
+	require.NoError(t, err)
+	require.Empty(t, did.Made)
+	require.Contains(t, did.Taken, db.MonthOf(at))
+	require.InDelta(t, 20000-7*24*60, did.Answers, 5)
+	did, err = b.Maintain(b.ctx, keep, b.now())
+	require.NoError(t, err)
+	require.Equal(t, tasks.Maintained{}, did, "done is done")
+
+	late, _ := b.old(b.now())
+	did, err = b.Maintain(b.ctx, keep, b.now().AddDate(2, 0, 0))
+	require.NoError(t, err)
+	require.Len(t, did.Made, 2)
+	require.Equal(t, order.PendingPay, b.status(late.ID))
+}
+
+// What is from before there were months is one, and goes when it is over.
+func TestWhatIsFromBeforeTheMonths(t *testing.T) {
+	t.Parallel()
+	d := dbtest.New(t)
+	downTo(t, d, 4)
+	run(t, d, before0002)
+	_, err := d.Migrate(t.Context())
+	require.NoError(t, err)
+	list, strays, err := d.Months(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, strays)
+	require.Equal(t, "before", list[0].Name)
+	require.Zero(t, list[0].From)
+	require.Len(t, list, 2, "this month lies in it, the next is made")
+	require.Equal(t, list[0].To, list[1].From)
+}
