@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/orderflow/orderflow/producer"
 )
 
 // BenchmarkCreateOrder is POST /v1/orders with a payment, all of it but the
@@ -33,6 +35,21 @@ func BenchmarkCreateOrder(b *testing.B) {
 			clear(d.store.kept)
 			d.channel.asked = nil
 			d.logs.TakeAll()
+		}
+	}
+}
+
+// BenchmarkRefusal is POST /v1/orders when there is too much to do.
+func BenchmarkRefusal(b *testing.B) {
+	d := newDoor(b, func(o *producer.Options) { o.Intake = &full{} })
+	b.ReportAllocs()
+	for b.Loop() {
+		r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "/v1/orders", http.NoBody)
+		r.Header.Set("Authorization", "Bearer app")
+		w := httptest.NewRecorder()
+		d.ServeHTTP(w, r)
+		if w.Code != http.StatusServiceUnavailable {
+			b.Fatalf("%d %s", w.Code, w.Body)
 		}
 	}
 }

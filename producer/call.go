@@ -9,7 +9,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/google/uuid"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -29,7 +28,6 @@ type call struct {
 	body      []byte // as it came, before anything was made of it
 	order     order.ID
 	err       error // what went wrong with us, for the log
-	quiet     bool  // refused like a thousand others: no line of its own
 }
 
 type callKey struct{}
@@ -43,16 +41,11 @@ var requestID = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,128}$`)
 func (s *server) observed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		c := &call{id: r.Header.Get("X-Request-Id")}
-		if !requestID.MatchString(c.id) {
-			c.id = uuid.Must(uuid.NewV7()).String()
-		}
+		c := &call{id: requestIDOf(r)}
 		c.request = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 		out := &recorder{ResponseWriter: w}
 		h := out.Header()
-		h.Set("X-Request-Id", c.id)
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Cache-Control", "no-store")
+		h["X-Request-Id"], h["X-Content-Type-Options"], h["Cache-Control"] = []string{c.id}, nosniff, noStore
 		defer s.log(c, out, began)
 		defer s.recovered(c, out)
 		next.ServeHTTP(out, c.request)
@@ -81,9 +74,7 @@ func (s *server) recovered(c *call, out *recorder) {
 func (s *server) log(c *call, out *recorder, began time.Time) {
 	s.opt.Requested(c.route, c.request.Method, out.status, time.Since(began))
 	level := zapcore.InfoLevel
-	if c.quiet {
-		level = zapcore.DebugLevel
-	} else if out.status >= 500 && c.request.Context().Err() == nil { // one that went away is no fault of ours
+	if out.status >= 500 && c.request.Context().Err() == nil { // one that went away is no fault of ours
 		level = zapcore.ErrorLevel
 	}
 	line := s.opt.Log.Check(level, "request")

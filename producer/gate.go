@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math"
 	"mime"
 	"net/http"
 	"net/url"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -36,7 +34,7 @@ func (s *server) gate(r route) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		req, w := humago.Unwrap(ctx)
 		c := callOf(req.Context())
-		c.route = r.method + " " + r.path
+		c.route = r.String()
 		if p := s.admit(c, w, r, wantsBody(ctx.Operation(), req)); p != nil {
 			c.refuse(w, p)
 			return
@@ -72,11 +70,6 @@ func (s *server) admit(c *call, w http.ResponseWriter, r route, wantsBody bool) 
 	if p := s.known(c, r.roles); p != nil {
 		return p
 	}
-	if r.begins() { // before anything is read: a refusal must cost next to nothing
-		if p := s.room(c, w); p != nil {
-			return p
-		}
-	}
 	if p := readable(c.request); p != nil {
 		return p
 	}
@@ -87,22 +80,6 @@ func (s *server) admit(c *call, w http.ResponseWriter, r route, wantsBody bool) 
 		return fault(api.NotJSON, "")
 	}
 	return c.read(w, maxBody, s.opt.BodyTime)
-}
-
-// room refuses when there is more work than can be done. Who has no key does not
-// learn of that.
-func (s *server) room(c *call, w http.ResponseWriter) *problem {
-	if s.opt.Intake == nil {
-		return nil
-	}
-	after, refused := s.opt.Intake.Refuse()
-	if !refused {
-		return nil
-	}
-	c.quiet = true
-	// The server reads past the body before it answers: it does not wait long.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(time.Second))
-	return fault(api.Overloaded, "").with("Retry-After", strconv.Itoa(int(math.Ceil(after.Seconds()))))
 }
 
 // known finds out who is calling and whether they may.

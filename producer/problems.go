@@ -77,7 +77,7 @@ func (p *problem) wrong(list []api.FieldError) *problem {
 
 // of says which request it is about.
 func (p *problem) of(c *call) *problem {
-	p.Instance = "urn:orderflow:request:" + c.id
+	p.Instance = instanceOf(c.id)
 	return p
 }
 

@@ -2,7 +2,8 @@
 // merchants, operators and payment channels reach Orderflow.
 //
 // The door decides nothing about orders. It finds out who is calling and
-// whether they may (gate.go), reads what they ask (json.go and the shapes of
+// whether they may (gate.go), turns new orders away when there is too much to do
+// (shed.go), reads what they ask (json.go and the shapes of
 // producer/api), hands it to the order and the store as one change, and says
 // what became of it: an answer, or a problem with a stable type (problems.go).
 // No channel is called before the change that allows it is committed.
@@ -121,13 +122,13 @@ func New(opt Options) (http.Handler, error) {
 	s.mux.Handle("GET /docs/{file}", s.page(http.HandlerFunc(serveDocsFile)))
 	nothing := s.page(http.HandlerFunc(s.serveNothing))
 	s.mux.Handle("/", nothing)
-	return s.observed(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.shed(s.observed(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !tidy(r.URL) {
 			nothing.ServeHTTP(w, r)
 			return
 		}
 		s.mux.ServeHTTP(w, r)
-	})), nil
+	}))), nil
 }
 
 func newServer(opt Options) *server {

@@ -26,6 +26,9 @@ type route struct {
 // for it. Everything else goes on with what was begun.
 func (r route) begins() bool { return r.id == "create-order" }
 
+// String is how logs and metrics name it.
+func (r route) String() string { return r.method + " " + r.path }
+
 const (
 	post = http.MethodPost
 	get  = http.MethodGet
