@@ -86,7 +86,7 @@ func house() law {
 				{"producer/intake", ""},
 			},
 			{ // the door, the work and the watch: neither knows the others, nor the store
-				{"producer", core + " internal/access internal/once producer/api"},
+				{"producer", core + " internal/access internal/once internal/seal producer/api"},
 				{"workers", core + " internal/once"},
 				{"monitor", core + " internal/access internal/once"},
 			},

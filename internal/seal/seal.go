@@ -118,7 +118,7 @@ func (k *Keyring) Seal(secret, place string) (string, error) {
 }
 
 // Open decrypts what Seal made for the same place. Errors: *UnknownKey,
-// ErrAltered, and those of KeyOf. None of them shows what was sealed.
+// ErrAltered, ErrForm. None of them shows what was sealed.
 func (k *Keyring) Open(sealed, place string) (string, error) {
 	id, box, err := parse(sealed)
 	if err != nil {
@@ -136,7 +136,7 @@ func (k *Keyring) Open(sealed, place string) (string, error) {
 	return string(secret), nil
 }
 
-// KeyOf is the id of the key that a sealed secret was sealed with.
+// KeyOf is the id of the key that a sealed secret was sealed with, or ErrForm.
 func KeyOf(sealed string) (string, error) {
 	id, _, err := parse(sealed)
 	return id, err
@@ -144,23 +144,24 @@ func KeyOf(sealed string) (string, error) {
 
 var encoding = base64.RawURLEncoding.Strict()
 
-var errForm = errors.New(`a sealed secret reads "v1.<key id>.<base64>"`)
+// ErrForm is that a text was never made by Seal.
+var ErrForm = errors.New(`a sealed secret reads "v1.<key id>.<base64>"`)
 
 // parse reads one spelling only of each sealed secret.
 func parse(sealed string) (id string, box []byte, err error) {
 	parts := strings.Split(sealed, ".")
 	if len(parts) != 3 || !IsKeyID(parts[1]) {
-		return "", nil, errForm
+		return "", nil, ErrForm
 	}
 	if parts[0] != version {
-		return "", nil, fmt.Errorf("%w, and this one is of another version: was it sealed by a later release?", errForm)
+		return "", nil, fmt.Errorf("%w, and this one is of another version: was it sealed by a later release?", ErrForm)
 	}
 	if strings.ContainsAny(parts[2], "\r\n") { // which decoding overlooks
-		return "", nil, errForm
+		return "", nil, ErrForm
 	}
 	box, err = encoding.DecodeString(parts[2])
 	if err != nil {
-		return "", nil, errForm
+		return "", nil, ErrForm
 	}
 	return parts[1], box, nil
 }

@@ -133,7 +133,7 @@ func TestTextsThatWereNeverSealed(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "v1", "v1.k1", "v1..AAAA", "v1.K1.AAAA", "v2.k1.AAAA", "v1.k1.AAAA.", "v1.k1.AA=A", "v1.k1.AB", "v1.k1.AA\nAA", "whsec_c2VjcmV0"} {
 		_, err := KeyOf(text)
-		require.ErrorIs(t, err, errForm, text)
+		require.ErrorIs(t, err, ErrForm, text)
 	}
 }
 
