@@ -186,7 +186,7 @@ type Sources struct {
 
 // DevSecretsKey encrypts the secrets of a development server. Everybody knows
 // it.
-const DevSecretsKey = "dev:ZGV2ZWxvcG1lbnQtb25seS1rZXktMzItYnl0ZXMhISE="
+const DevSecretsKey = "dev:ZGV2ZWxvcG1lbnQtb25seS1rZXktMzItYnl0ZXMhISE=" //nolint:gosec // for loopback only
 
 // DevDefaults are the defaults of `orderflow dev`: loopback only, the sandbox
 // channel on, logs for people, and a payment of the wrong sum back while one

@@ -55,7 +55,7 @@ func (d *DB) Reseal(ctx context.Context, now time.Time, progress func(done, of i
 			last = e.ID
 		}
 		done += int64(len(page))
-		progress(done, max(done, int64(of)))
+		progress(done, max(done, of))
 	}
 }
 
