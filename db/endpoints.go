@@ -94,7 +94,7 @@ func (d *DB) endpoints(ctx context.Context, merchantID string) (rows []endpointM
 
 // RotateEndpoint gives an endpoint a new secret; those before it go on signing
 // for the overlap, so that the merchant can change over. It opens none of them:
-// a new secret is the way out when they do not open.
+// a new secret without an overlap is the way out when they do not open.
 func (d *DB) RotateEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, r merchant.Rotation) error {
 	err := d.changeSecrets(ctx, merchantID, id, func(e *endpointModel) error {
 		if err := d.sealPlain(e); err != nil {

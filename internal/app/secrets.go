@@ -118,7 +118,7 @@ func (s secretsStanding) advice() string {
 	case s.first == "":
 		return "no endpoint can be made: make a key with `orderflow secrets generate` and set ORDERFLOW_SECRETS_KEYS"
 	case s.closed > 0:
-		return "put the key back behind the others in ORDERFLOW_SECRETS_KEYS; when it is lost, `orderflow endpoint rotate` gives an endpoint a new secret"
+		return "put the key back behind the others in ORDERFLOW_SECRETS_KEYS; when it is lost, `orderflow endpoint rotate --overlap 0` gives an endpoint a new secret"
 	case s.plain+s.older > 0:
 		return "when every process knows the first key, run `orderflow secrets reseal`"
 	}

@@ -90,7 +90,7 @@ func (k *Keyring) Sealing() string {
 var ErrNoKey = errors.New("no key is set that seals secrets: make one with `orderflow secrets generate` and set ORDERFLOW_SECRETS_KEYS")
 
 // ErrAltered is that a sealed secret is not what was sealed for this place.
-var ErrAltered = errors.New("it was altered, or sealed for another place: give the endpoint a new secret")
+var ErrAltered = errors.New("it was altered, or sealed for another place: give the endpoint a new secret, without an overlap")
 
 // UnknownKey is that a secret was sealed with a key that is not among ours.
 type UnknownKey struct {
@@ -104,7 +104,7 @@ func (e *UnknownKey) Error() string {
 		have = "there is " + strings.Join(e.Have, ", ")
 	}
 	return fmt.Sprintf("it was sealed with the key %q, which is not among ORDERFLOW_SECRETS_KEYS (%s): "+
-		"put that key behind the others, or, when it is lost, give the endpoint a new secret", e.ID, have)
+		"put that key behind the others, or, when it is lost, give the endpoint a new secret, without an overlap", e.ID, have)
 }
 
 // Seal encrypts a secret for a place, such as the row that it is kept in.

@@ -105,7 +105,7 @@ func TestTheFirstKeySealsAndAllOpen(t *testing.T) {
 	require.ErrorAs(t, err, &unknown)
 	require.Equal(t, UnknownKey{ID: "next", Have: []string{"old"}}, *unknown)
 	require.EqualError(t, err, `it was sealed with the key "next", which is not among ORDERFLOW_SECRETS_KEYS (there is old): `+
-		`put that key behind the others, or, when it is lost, give the endpoint a new secret`)
+		`put that key behind the others, or, when it is lost, give the endpoint a new secret, without an overlap`)
 }
 
 func TestWithoutKeys(t *testing.T) {
