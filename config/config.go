@@ -36,6 +36,7 @@ type Config struct {
 	Keep      Keep
 	Sandbox   Sandbox
 	Notify    Notify
+	Secrets   Secrets
 	Alert     Alert
 	Log       Log
 }
@@ -117,6 +118,22 @@ type Notify struct {
 	AllowLoopback bool // endpoints on loopback and private addresses: for development only
 }
 
+// Secrets is what merchants' secrets are encrypted with.
+type Secrets struct {
+	Keys []SecretsKey // the first encrypts, all decrypt; empty: no endpoint can be made
+}
+
+// SecretsKey is one key and its name. It does not print its bytes.
+type SecretsKey struct {
+	ID     string
+	Secret [32]byte
+}
+
+func (k SecretsKey) String() string { return "key " + k.ID }
+
+// GoString is String, for %#v.
+func (k SecretsKey) GoString() string { return k.String() }
+
 // Alert is how whoever is on duty is told, besides the log.
 type Alert struct {
 	SMS SMS
@@ -174,15 +191,20 @@ type Sources struct {
 	Required []string
 }
 
+// DevSecretsKey encrypts the secrets of a development server. Everybody knows
+// it.
+const DevSecretsKey = "dev:ZGV2ZWxvcG1lbnQtb25seS1rZXktMzItYnl0ZXMhISE=" //nolint:gosec // for loopback only
+
 // DevDefaults are the defaults of `orderflow dev`: loopback only, the sandbox
 // channel on, logs for people, and a payment of the wrong sum back while one
 // watches.
 func DevDefaults() map[string]string {
-	return map[string]string{ //nolint:gosec // its secret is known to everybody and moves no money
+	return map[string]string{ //nolint:gosec // its secrets are known to everybody and move no money
 		"http":                  "127.0.0.1:8080",
 		"sandbox.enabled":       "true",
 		"sandbox.secret":        "dev_sandbox_secret",
 		"notify.allow_loopback": "true",
+		"secrets_keys":          DevSecretsKey,
 		"terms.return_mismatch": "2m",
 		"log.format":            "console",
 		"log.level":             "warn",

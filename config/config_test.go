@@ -42,6 +42,7 @@ func TestDevelopmentDefaultsStayOnLoopback(t *testing.T) {
 	require.Equal(t, "127.0.0.1:8080", c.HTTP.Addr)
 	require.Equal(t, config.Sandbox{Enabled: true, Secret: "dev_sandbox_secret"}, c.Sandbox)
 	require.True(t, c.Notify.AllowLoopback)
+	require.Len(t, c.Secrets.Keys, 1)
 	require.Empty(t, c.Alert.SMS.URL, "alerts are in the log, and nobody is woken")
 	require.Equal(t, "console", c.Log.Format)
 	require.Equal(t, 2*time.Minute, c.Terms.ReturnMismatch, "short enough to watch")

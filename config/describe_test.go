@@ -85,13 +85,13 @@ func TestNoSecretIsEverShown(t *testing.T) {
 		written := rapid.SampledFrom([]func(string) string{url.QueryEscape, func(s string) string { return s }}).Draw(t, "escape")(secret)
 		pattern := rapid.SampledFrom([]string{"://user:SECRET@host:1/db", "://:SECRET@host", "://host/db?host=h&password=SECRET", "://u:SECRET@a:1,b:2/?master=m"}).Draw(t, "url")
 		scheme := rapid.SampledFrom([]string{"postgres", "redis", "rediss", "redis-sentinel", "redis-cluster", "https", "bad scheme"}).Draw(t, "scheme")
-		name := rapid.SampledFrom([]string{"DATABASE_URL", "REDIS_URL", "ORDERFLOW_PUBLIC_URL", "ORDERFLOW_SANDBOX_URL", "ORDERFLOW_SANDBOX_SECRET", "ORDERFLOW_ALERT_SMS_URL", "ORDERFLOW_ALERT_SMS_SECRET"}).Draw(t, "setting")
+		name := rapid.SampledFrom([]string{"DATABASE_URL", "REDIS_URL", "ORDERFLOW_PUBLIC_URL", "ORDERFLOW_SANDBOX_URL", "ORDERFLOW_SANDBOX_SECRET", "ORDERFLOW_ALERT_SMS_URL", "ORDERFLOW_ALERT_SMS_SECRET", "ORDERFLOW_SECRETS_KEYS"}).Draw(t, "setting")
 
 		if name == "ORDERFLOW_ALERT_SMS_URL" && rapid.Bool().Draw(t, "in its path") {
 			pattern = "://host/botSECRET/send"
 		}
 		value := scheme + strings.ReplaceAll(pattern, "SECRET", written)
-		if strings.HasSuffix(name, "_SECRET") {
+		if strings.HasSuffix(name, "_SECRET") || strings.HasSuffix(name, "_KEYS") {
 			value = secret
 		}
 		list, err := config.Describe(config.Sources{Env: env(name + "=" + value)})

@@ -65,7 +65,11 @@ func TestValuesThatAreRefused(t *testing.T) {
 		"ORDERFLOW_ROLE":                  {"db", "api,", ","},
 		"ORDERFLOW_RELAY_HORIZON":         {"2", "-2m", "0", "2h"},
 		"ORDERFLOW_NOTIFY_ALLOW_LOOPBACK": {"yes", "1", "TRUE"},
-		"DATABASE_URL":                    {"mysql://db/x", "db", "host=db user=u", "postgres:///orders", "postgres://u:p#1@db/x", "postgres://u:1/2@db/x"},
+		"ORDERFLOW_SECRETS_KEYS": {
+			"k1", "k1:", ":" + someKey, "K1:" + someKey, "k.1:" + someKey, "k1:" + someKey[1:], "k1:" + someKey + "A", "k1:AAAA", "k1:" + someKey + ",",
+			"k1:" + someKey + ",k1:" + someKey, "k1:" + someKey + " k2:" + someKey, someKey,
+		},
+		"DATABASE_URL": {"mysql://db/x", "db", "host=db user=u", "postgres:///orders", "postgres://u:p#1@db/x", "postgres://u:1/2@db/x"},
 		"REDIS_URL": {
 			"localhost:6379", "redis://", "http://r", "redis://a:1,b:2", "redis://r/zero", "redis://secret@r", "redis://r?x=1",
 			"redis-sentinel://a,b", "redis-sentinel://a,,b?master=m", "redis-sentinel://a?master=m&tls=si", "redis-cluster://a/1", "redis://:1?2@r",

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -94,6 +96,36 @@ func roleNames() (names []string) {
 	}
 	return names
 }
+
+// secretsKeys reads a list of keys. Which of them is wrong is told by its place
+// in the list: a name may be half of a key that was pasted wrongly.
+func secretsKeys(s string) (keys []SecretsKey, err error) {
+	if s == "" {
+		return nil, nil
+	}
+	for part := range strings.SplitSeq(s, ",") {
+		k, ok := secretsKey(strings.TrimSpace(part))
+		if !ok {
+			return nil, fmt.Errorf("number %d is not a key: want id:base64, with commas between several, as `orderflow secrets generate` prints it", len(keys)+1)
+		}
+		if slices.ContainsFunc(keys, func(other SecretsKey) bool { return other.ID == k.ID }) {
+			return nil, fmt.Errorf("number %d has the name of one before: want names that differ", len(keys)+1)
+		}
+		keys = append(keys, k)
+	}
+	return keys, nil
+}
+
+func secretsKey(s string) (k SecretsKey, ok bool) {
+	id, encoded, _ := strings.Cut(s, ":")
+	secret, err := base64.StdEncoding.Strict().DecodeString(encoded)
+	if err != nil || len(secret) != len(k.Secret) || !isKeyID.MatchString(id) {
+		return k, false
+	}
+	return SecretsKey{id, [32]byte(secret)}, true
+}
+
+var isKeyID = regexp.MustCompile(`^[a-z0-9_-]{1,32}$`)
 
 func webURL(s string) (string, error) {
 	u, err := url.Parse(s)

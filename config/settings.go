@@ -138,6 +138,11 @@ func settings() []setting {
 		},
 
 		{
+			name: "secrets_keys", conceals: everything, doc: "keys that encrypt merchants' secrets, as id:base64; the first encrypts, all decrypt; see `orderflow secrets`",
+			read: into(func(c *Config) *[]SecretsKey { return &c.Secrets.Keys }, secretsKeys),
+		},
+
+		{
 			name: "alert.sms.url", conceals: allButHost, doc: "SMS gateway that alerts are posted to; empty: alerts are in the log only",
 			read: into(func(c *Config) *string { return &c.Alert.SMS.URL }, optional(gatewayURL)),
 		},

@@ -10,12 +10,8 @@ import (
 	"github.com/orderflow/orderflow/order"
 )
 
-const (
-	// maxEndpoints bounds how far one notice of a merchant's fans out.
-	maxEndpoints = 20
-	// maxSecrets is how many secrets sign at once: what is older is forgotten.
-	maxSecrets = 3
-)
+// maxEndpoints bounds how far one notice of a merchant's fans out.
+const maxEndpoints = 20
 
 type endpointModel struct {
 	bun.BaseModel `bun:"table:endpoints,alias:e"`
@@ -24,23 +20,26 @@ type endpointModel struct {
 	MerchantID string              `bun:"merchant_id"`
 	URL        string              `bun:"url"`
 	Events     []string            `bun:"events,array"`
-	Secrets    []string            `bun:"secrets,array"`
 	Paused     bool                `bun:"paused"`
 	CreatedAt  time.Time           `bun:"created_at,nullzero,default:now()"`
+	endpointSecrets
 }
 
 func (e endpointModel) endpoint() merchant.Endpoint {
 	return merchant.Endpoint{
-		ID: e.ID, MerchantID: e.MerchantID, URL: e.URL, Events: e.Events, Secrets: e.Secrets, Paused: e.Paused, CreatedAt: e.CreatedAt.UTC(),
+		ID: e.ID, MerchantID: e.MerchantID, URL: e.URL, Events: e.Events, PublicKey: e.publicKey(), Paused: e.Paused, CreatedAt: e.CreatedAt.UTC(),
 	}
 }
 
 // CreateEndpoint adds an endpoint to its merchant's; order.ErrNotFound when
-// there is no such merchant.
+// there is no such merchant, seal.ErrNoKey when its secrets cannot be sealed.
 func (d *DB) CreateEndpoint(ctx context.Context, e merchant.Endpoint) error {
 	row := endpointModel{
-		ID: e.ID, MerchantID: e.MerchantID, URL: e.URL, Events: append([]string{}, e.Events...), Secrets: append([]string{}, e.Secrets...),
-		Paused: e.Paused, CreatedAt: e.CreatedAt,
+		ID: e.ID, MerchantID: e.MerchantID, URL: e.URL, Events: append([]string{}, e.Events...), Paused: e.Paused, CreatedAt: e.CreatedAt,
+	}
+	row.Plain = e.Secrets
+	if err := d.sealPlain(&row); err != nil {
+		return wrap(err, "create endpoint for merchant "+e.MerchantID)
 	}
 	err := d.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error { return createEndpoint(ctx, tx, &row) })
 	return wrap(err, "create endpoint for merchant "+e.MerchantID)
@@ -63,21 +62,52 @@ func createEndpoint(ctx context.Context, tx bun.IDB, row *endpointModel) error {
 	return err
 }
 
-// Endpoints lists a merchant's endpoints, oldest first.
+// Endpoints lists a merchant's endpoints, oldest first, without their secrets.
 func (d *DB) Endpoints(ctx context.Context, merchantID string) ([]merchant.Endpoint, error) {
-	var rows []endpointModel
-	err := d.NewSelect().Model(&rows).Where("merchant_id = ?", merchantID).Order("id").Limit(maxEndpoints).Scan(ctx)
+	rows, err := d.endpoints(ctx, merchantID)
 	if err != nil {
-		return nil, wrap(err, "list endpoints of merchant "+merchantID)
+		return nil, err
 	}
 	return col(rows, endpointModel.endpoint), nil
 }
 
-// RotateEndpoint puts a new secret before an endpoint's others. The last three
-// sign, so the merchant can change over while both are good.
-func (d *DB) RotateEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, newSecret string) error {
-	q := d.NewUpdate().Model((*endpointModel)(nil)).Set("secrets = (ARRAY[?]::text[] || e.secrets)[1:?]", newSecret, maxSecrets)
-	return wrap(touched(itsOwn(q, merchantID, id).Exec(ctx)), "rotate the secret of endpoint "+id.String())
+// SigningEndpoints are a merchant's endpoints with the secrets that sign at a
+// time. It fails when one of them does not open.
+func (d *DB) SigningEndpoints(ctx context.Context, merchantID string, now time.Time) ([]merchant.Endpoint, error) {
+	rows, err := d.endpoints(ctx, merchantID)
+	if err != nil {
+		return nil, err
+	}
+	list := col(rows, endpointModel.endpoint)
+	for i := range rows {
+		if list[i].Secrets, err = d.open(&rows[i], now); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+func (d *DB) endpoints(ctx context.Context, merchantID string) (rows []endpointModel, err error) {
+	err = d.NewSelect().Model(&rows).Where("merchant_id = ?", merchantID).Order("id").Limit(maxEndpoints).Scan(ctx)
+	return rows, wrap(err, "list endpoints of merchant "+merchantID)
+}
+
+// RotateEndpoint gives an endpoint a new secret; those before it go on signing
+// for the overlap, so that the merchant can change over. It opens none of them:
+// a new secret without an overlap is the way out when they do not open.
+func (d *DB) RotateEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, r merchant.Rotation) error {
+	err := d.changeSecrets(ctx, merchantID, id, func(e *endpointModel) error {
+		if err := d.sealPlain(e); err != nil {
+			return err
+		}
+		fresh, err := d.sealed(e, r.Secret)
+		if err != nil {
+			return err
+		}
+		e.Sealed = sealedOf(r.Apply(e.kept(), fresh))
+		return nil
+	})
+	return wrap(err, "rotate the secret of endpoint "+id.String())
 }
 
 // PauseEndpoint stops notices to an endpoint, or lets them go on.

@@ -19,6 +19,8 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/pgdialect"
+
+	"github.com/orderflow/orderflow/internal/seal"
 )
 
 // DB is two pools on one database: one for bun, and one for the few statements
@@ -27,7 +29,15 @@ type DB struct {
 	*bun.DB
 	hot     *pgxpool.Pool
 	reading *pgxpool.Pool // bun's
+	keys    *seal.Keyring
 }
+
+// Option is what not every user of the database needs.
+type Option func(*DB)
+
+// SealedBy has merchants' secrets encrypted by these keys. Without it they can
+// be neither written nor read; all else can.
+func SealedBy(keys *seal.Keyring) Option { return func(d *DB) { d.keys = keys } }
 
 // hotConns is enough for every group commit to be in flight at once, with some
 // to spare for reading orders.
@@ -52,7 +62,7 @@ func readingAll(ctx context.Context, tx pgx.Tx) error {
 
 // Open makes the pools for a PostgreSQL URL. It does not connect yet.
 // maxConns is of bun's pool; 0 means 16.
-func Open(ctx context.Context, url string, maxConns int) (*DB, error) {
+func Open(ctx context.Context, url string, maxConns int, options ...Option) (*DB, error) {
 	if maxConns <= 0 {
 		maxConns = 16
 	}
@@ -67,7 +77,11 @@ func Open(ctx context.Context, url string, maxConns int) (*DB, error) {
 		reading.Close()
 		return nil, err
 	}
-	return &DB{DB: bun.NewDB(stdlib.OpenDBFromPool(reading), pgdialect.New()), hot: hot, reading: reading}, nil
+	d := &DB{DB: bun.NewDB(stdlib.OpenDBFromPool(reading), pgdialect.New()), hot: hot, reading: reading}
+	for _, set := range options {
+		set(d)
+	}
+	return d, nil
 }
 
 func openPool(ctx context.Context, url string, maxConns int, mode pgx.QueryExecMode, planner map[string]string) (*pgxpool.Pool, error) {

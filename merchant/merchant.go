@@ -29,9 +29,22 @@ type Endpoint struct {
 	MerchantID string
 	URL        string
 	Events     []string // types it wants; empty: all
-	Secrets    []string // whsec_…, newest first; every live one signs
-	Paused     bool
-	CreatedAt  time.Time
+	// Secrets are whsec_… or whsk_…, newest first; every one signs. They are there
+	// where they are needed: an endpoint that is listed has none.
+	Secrets []string
+	// PublicKey is the merchant's to verify with, when the newest secret signs
+	// v1a: whpk_….
+	PublicKey string
+	Paused    bool
+	CreatedAt time.Time
+}
+
+// Scheme is how the newest secret signs.
+func (e Endpoint) Scheme() Scheme {
+	if e.PublicKey != "" {
+		return V1A
+	}
+	return V1
 }
 
 // Wants says whether the endpoint takes notices of this type now.

@@ -13,7 +13,7 @@ import (
 const secretPrefix = "whsec_"
 
 // errSecret never shows the secret it is about.
-var errSecret = errors.New(`a signing secret is "whsec_" and the base64 of 24 to 64 bytes`)
+var errSecret = errors.New(`a signing secret is "whsec_" and the base64 of 24 to 64 bytes, or "whsk_" and that of an ed25519 private key`)
 
 // NewSecret makes a signing secret in the form of Standard Webhooks: "whsec_"
 // and the base64 of 32 random bytes.
@@ -25,6 +25,10 @@ func NewSecret() string {
 
 // ValidSecret says what is wrong with a signing secret; nil: nothing.
 func ValidSecret(secret string) error {
+	if SchemeOf(secret) == V1A {
+		_, err := privateKey(secret)
+		return err
+	}
 	encoded, ok := strings.CutPrefix(secret, secretPrefix)
 	if !ok {
 		return errSecret
@@ -39,8 +43,8 @@ func ValidSecret(secret string) error {
 	return nil
 }
 
-// Sign is the webhook-signature of a notice: one v1 value per secret, in their
-// order. Any one of them is enough for the merchant, so that a secret can be
+// Sign is the webhook-signature of a notice: one value per secret, v1 or v1a by
+// its kind, in their order. Any one of them is enough for the merchant, so that a secret can be
 // replaced while both the old and the new one sign.
 func Sign(secrets []string, id string, at time.Time, body []byte) (string, error) {
 	if len(secrets) == 0 {
@@ -48,16 +52,26 @@ func Sign(secrets []string, id string, at time.Time, body []byte) (string, error
 	}
 	values := make([]string, len(secrets))
 	for i, secret := range secrets {
-		if err := ValidSecret(secret); err != nil {
-			return "", err
+		sign := signShared
+		if SchemeOf(secret) == V1A {
+			sign = signPair
 		}
-		signer, err := standardwebhooks.NewWebhook(secret)
-		if err != nil {
-			return "", errSecret
-		}
-		if values[i], err = signer.Sign(id, at, body); err != nil {
+		var err error
+		if values[i], err = sign(secret, id, at, body); err != nil {
 			return "", err
 		}
 	}
 	return strings.Join(values, " "), nil
+}
+
+// signShared is the v1 value of a notice.
+func signShared(secret, id string, at time.Time, body []byte) (string, error) {
+	if err := ValidSecret(secret); err != nil {
+		return "", err
+	}
+	signer, err := standardwebhooks.NewWebhook(secret)
+	if err != nil {
+		return "", errSecret
+	}
+	return signer.Sign(id, at, body)
 }

@@ -1,12 +1,14 @@
 package producer_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/orderflow/orderflow/internal/ident"
+	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/producer/api"
 	"github.com/orderflow/orderflow/tasks"
@@ -73,6 +75,94 @@ func TestEndpoints(t *testing.T) {
 	}
 	d.call("merchant", "DELETE", one, "").problem(api.NotFound)
 	d.call("merchant", "DELETE", path+"/abc", "").problem(api.NotFound)
+}
+
+// A rotation is a day long unless something else is asked for, and goes on with
+// the scheme that the endpoint has.
+func TestRotation(t *testing.T) {
+	t.Parallel()
+	day := merchant.DefaultOverlap
+	for name, c := range map[string]struct {
+		had, body string
+		scheme    merchant.Scheme
+		overlap   time.Duration
+	}{
+		"as usual":         {"v1", "", merchant.V1, day},
+		"an empty object":  {"v1", "{}", merchant.V1, day},
+		"as it was":        {"v1a", "", merchant.V1A, day},
+		"at once":          {"v1", `{"overlap_seconds":0}`, merchant.V1, 0},
+		"seven days":       {"v1", `{"overlap_seconds":604800}`, merchant.V1, 7 * day},
+		"to another":       {"v1", `{"signature":"v1a","overlap_seconds":60}`, merchant.V1A, time.Minute},
+		"and back":         {"v1a", `{"signature":"v1"}`, merchant.V1, day},
+		"a secret given":   {"v1", `{"secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}`, merchant.V1, day},
+		"of another kind":  {"v1a", `{"secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}`, merchant.V1, day},
+		"a key pair given": {"v1", `{"secret":"` + merchant.NewKeyPair() + `","signature":"v1a"}`, merchant.V1A, day},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := newDoor(t)
+			const path = "/v1/merchants/m_demo/endpoints"
+			e := want[api.Endpoint](d.call("merchant", "POST", path, `{"url":"https://m.example/n","signature":"`+c.had+`"}`), 201)
+			require.Equal(t, c.had, e.Signature)
+			answer := d.call("merchant", "POST", path+"/"+e.ID+"/rotate", c.body)
+			require.NotContains(t, answer.Body.String(), "whsk_", "what is private stays here")
+			after := want[api.Endpoint](answer, 200)
+			require.Len(t, d.store.rotations, 1)
+			r := d.store.rotations[0]
+			require.Equal(t, c.overlap, r.Overlap)
+			require.Equal(t, c.scheme, merchant.SchemeOf(r.Secret))
+			require.Equal(t, string(c.scheme), after.Signature)
+			require.Equal(t, merchant.PublicKey(r.Secret), after.PublicKey)
+			if c.scheme == merchant.V1 {
+				require.Equal(t, r.Secret, after.Secret)
+			} else {
+				require.Empty(t, after.Secret)
+			}
+			if strings.Contains(c.body, "secret") {
+				require.Contains(t, c.body, r.Secret)
+			}
+			if c.overlap == 0 {
+				require.Zero(t, after.PreviousUntil)
+			} else {
+				require.True(t, after.PreviousUntil.Equal(r.At.Add(c.overlap)))
+			}
+			list := d.call("merchant", "GET", path, "")
+			require.NotContains(t, list.Body.String(), "whsec_")
+			require.Equal(t, after.PublicKey, want[api.EndpointList](list, 200).Endpoints[0].PublicKey)
+		})
+	}
+}
+
+func TestRotationsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	const path = "/v1/merchants/m_demo/endpoints"
+	e := want[api.Endpoint](d.call("merchant", "POST", path, `{"url":"https://m.example/n"}`), 201)
+	one := path + "/" + e.ID + "/rotate"
+	for body, where := range map[string]string{
+		`{"overlap_seconds":-1}`:     "body.overlap_seconds",
+		`{"overlap_seconds":604801}`: "body.overlap_seconds",
+		`{"overlap_seconds":1.5}`:    "body.overlap_seconds",
+		`{"signature":"v2"}`:         "body.signature",
+		`{"secret":"whsec_hush"}`:    "body.secret",
+		`{"secret":"whsk_hush"}`:     "body.secret",
+		`{"overlap":60}`:             "body.overlap",
+		`{"signature":"v1a","secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}`: "body.signature",
+	} {
+		answer := d.call("merchant", "POST", one, body)
+		require.Equal(t, where, answer.problem(api.Invalid).Errors[0].Location, body)
+		require.NotContains(t, answer.Body.String(), "hush")
+		require.NotContains(t, answer.Body.String(), "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+	}
+	require.Empty(t, d.store.rotations)
+	d.call("merchant", "POST", "/v1/merchants/m_other/endpoints/"+e.ID+"/rotate", "").problem(api.NotFound)
+	d.call("app", "POST", one, "").problem(api.Forbidden)
+
+	d.store.keyless = true
+	for call, body := range map[string]string{one: "", path: `{"url":"https://m.example/n"}`} {
+		p := d.call("merchant", "POST", call, body).problem(api.NotAllowed)
+		require.Contains(t, p.Detail, "no key to encrypt it with", call)
+	}
 }
 
 func TestEndpointsThatAreRefused(t *testing.T) {

@@ -119,7 +119,8 @@ func TestTheDocumentSaysWhichBodiesMayBeLeftOut(t *testing.T) {
 	for path, methods := range d.Paths {
 		for method, op := range methods {
 			if op.RequestBody != nil && strings.HasPrefix(path, "/v1/") && op.OperationID != "channel-callback" {
-				require.Equal(t, op.OperationID != "requeue-task", op.RequestBody.Required, "%s %s", method, path)
+				optional := op.OperationID == "requeue-task" || op.OperationID == "rotate-endpoint"
+				require.Equal(t, !optional, op.RequestBody.Required, "%s %s", method, path)
 			}
 		}
 	}

@@ -1,11 +1,15 @@
 package producer
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/orderflow/orderflow/internal/ident"
+	"github.com/orderflow/orderflow/internal/seal"
 	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/producer/api"
@@ -28,14 +32,23 @@ func (s *server) createEndpoint(ctx context.Context, in *createEndpointInput) (*
 	if err := s.checkEndpoint(in.Body); err != nil {
 		return nil, err
 	}
+	secret := merchant.NewSecretFor(merchant.Scheme(in.Body.Signature))
 	e := merchant.Endpoint{
 		ID: ident.New[merchant.Endpoint](), MerchantID: in.ID, URL: in.Body.URL, Events: in.Body.Events,
-		Secrets: []string{merchant.NewSecret()}, CreatedAt: s.now(),
+		Secrets: []string{secret}, PublicKey: merchant.PublicKey(secret), CreatedAt: s.now(),
 	}
 	if err := s.opt.Admin.CreateEndpoint(ctx, e); err != nil {
-		return nil, err
+		return nil, withoutKey(err)
 	}
-	return shown(e), nil
+	return shown(e, secret), nil
+}
+
+// withoutKey tells a caller what only operators can mend.
+func withoutKey(err error) error {
+	if errors.Is(err, seal.ErrNoKey) {
+		return &order.Refusal{Step: "keep a secret", Why: "this installation has no key to encrypt it with: its operators set ORDERFLOW_SECRETS_KEYS"}
+	}
+	return err
 }
 
 func (s *server) checkEndpoint(e api.NewEndpoint) error {
@@ -75,13 +88,14 @@ func (s *server) endpoints(ctx context.Context, merchantID string) ([]merchant.E
 	return s.opt.Admin.Endpoints(ctx, merchantID)
 }
 
-type endpointPath struct {
+// EndpointPath names an endpoint.
+type EndpointPath struct {
 	MerchantPath
 	Endpoint string `path:"endpoint" maxLength:"36" doc:"An endpoint's id."`
 }
 
 // endpointID reads the endpoint of a path, if the caller may see its merchant.
-func (in *endpointPath) endpointID(c *call) (id merchant.EndpointID, err error) {
+func (in *EndpointPath) endpointID(c *call) (id merchant.EndpointID, err error) {
 	if err := c.sees(in.ID); err != nil {
 		return id, err
 	}
@@ -91,34 +105,70 @@ func (in *endpointPath) endpointID(c *call) (id merchant.EndpointID, err error) 
 	return id, nil
 }
 
+type rotateInput struct {
+	EndpointPath
+	Body *api.NewSecret
+}
+
 // rotateEndpoint gives an endpoint a new secret. The ones before go on signing
-// for a while, so that the merchant can change over.
-func (s *server) rotateEndpoint(ctx context.Context, in *endpointPath) (*endpointOutput, error) {
+// for a while, so that the merchant can change over. Like createEndpoint it
+// takes no Idempotency-Key.
+func (s *server) rotateEndpoint(ctx context.Context, in *rotateInput) (*endpointOutput, error) {
 	id, err := in.endpointID(callOf(ctx))
 	if err != nil {
 		return nil, err
 	}
-	secret := merchant.NewSecret()
-	if err := s.opt.Admin.RotateEndpoint(ctx, in.ID, id, secret); err != nil {
-		return nil, err
-	}
-	out, err := s.endpoint(ctx, in.ID, id)
+	before, err := s.endpoint(ctx, in.ID, id)
 	if err != nil {
 		return nil, err
 	}
-	out.Body.Secret = secret
+	r, err := in.rotation(before.Scheme(), s.now())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.opt.Admin.RotateEndpoint(ctx, in.ID, id, r); err != nil {
+		return nil, withoutKey(err)
+	}
+	before.PublicKey = merchant.PublicKey(r.Secret)
+	out := shown(before, r.Secret)
+	if r.Overlap > 0 {
+		out.Body.PreviousUntil = utc(r.At.Add(r.Overlap))
+	}
 	return out, nil
 }
 
-func (s *server) pauseEndpoint(ctx context.Context, in *endpointPath) (*endpointOutput, error) {
+// rotation is what was asked for, with what is usual where nothing was said.
+func (in *rotateInput) rotation(before merchant.Scheme, now time.Time) (merchant.Rotation, error) {
+	var want api.NewSecret
+	if in.Body != nil {
+		want = *in.Body
+	}
+	scheme := cmp.Or(merchant.Scheme(want.Signature), before)
+	r := merchant.Rotation{Secret: want.Secret, Overlap: merchant.DefaultOverlap, At: now}
+	if r.Secret == "" {
+		r.Secret = merchant.NewSecretFor(scheme)
+	}
+	if want.OverlapSeconds != nil {
+		r.Overlap = time.Duration(*want.OverlapSeconds) * time.Second
+	}
+	if err := r.Check(); err != nil {
+		return r, invalid("body.secret", err.Error())
+	}
+	if want.Signature != "" && merchant.SchemeOf(r.Secret) != scheme {
+		return r, invalid("body.signature", "the secret that was given signs otherwise: leave one of the two out")
+	}
+	return r, nil
+}
+
+func (s *server) pauseEndpoint(ctx context.Context, in *EndpointPath) (*endpointOutput, error) {
 	return s.setPaused(ctx, in, true)
 }
 
-func (s *server) resumeEndpoint(ctx context.Context, in *endpointPath) (*endpointOutput, error) {
+func (s *server) resumeEndpoint(ctx context.Context, in *EndpointPath) (*endpointOutput, error) {
 	return s.setPaused(ctx, in, false)
 }
 
-func (s *server) setPaused(ctx context.Context, in *endpointPath, paused bool) (*endpointOutput, error) {
+func (s *server) setPaused(ctx context.Context, in *EndpointPath, paused bool) (*endpointOutput, error) {
 	id, err := in.endpointID(callOf(ctx))
 	if err != nil {
 		return nil, err
@@ -126,10 +176,14 @@ func (s *server) setPaused(ctx context.Context, in *endpointPath, paused bool) (
 	if err := s.opt.Admin.PauseEndpoint(ctx, in.ID, id, paused); err != nil {
 		return nil, err
 	}
-	return s.endpoint(ctx, in.ID, id)
+	e, err := s.endpoint(ctx, in.ID, id)
+	if err != nil {
+		return nil, err
+	}
+	return &endpointOutput{endpointView(e)}, nil
 }
 
-func (s *server) deleteEndpoint(ctx context.Context, in *endpointPath) (*struct{}, error) {
+func (s *server) deleteEndpoint(ctx context.Context, in *EndpointPath) (*struct{}, error) {
 	id, err := in.endpointID(callOf(ctx))
 	if err != nil {
 		return nil, err
@@ -138,27 +192,31 @@ func (s *server) deleteEndpoint(ctx context.Context, in *endpointPath) (*struct{
 }
 
 // endpoint shows one endpoint as it is now, without its secrets.
-func (s *server) endpoint(ctx context.Context, merchantID string, id merchant.EndpointID) (*endpointOutput, error) {
+func (s *server) endpoint(ctx context.Context, merchantID string, id merchant.EndpointID) (merchant.Endpoint, error) {
 	list, err := s.endpoints(ctx, merchantID)
 	if err != nil {
-		return nil, err
+		return merchant.Endpoint{}, err
 	}
 	i := slices.IndexFunc(list, func(e merchant.Endpoint) bool { return e.ID == id })
 	if i < 0 {
-		return nil, order.ErrNotFound
+		return merchant.Endpoint{}, order.ErrNotFound
 	}
-	return &endpointOutput{endpointView(list[i])}, nil
+	return list[i], nil
 }
 
-// shown is an endpoint with its newest secret.
-func shown(e merchant.Endpoint) *endpointOutput {
+// shown is an endpoint with its newest secret, if it is one to be shared: of a
+// key pair the private half stays here.
+func shown(e merchant.Endpoint, secret string) *endpointOutput {
 	out := &endpointOutput{endpointView(e)}
-	out.Body.Secret = e.Secrets[0]
+	if merchant.SchemeOf(secret) == merchant.V1 {
+		out.Body.Secret = secret
+	}
 	return out
 }
 
 func endpointView(e merchant.Endpoint) api.Endpoint {
 	return api.Endpoint{
 		ID: e.ID.String(), MerchantID: e.MerchantID, URL: e.URL, Events: e.Events, Paused: e.Paused, CreatedAt: utc(e.CreatedAt),
+		Signature: string(e.Scheme()), PublicKey: e.PublicKey,
 	}
 }

@@ -55,9 +55,11 @@ type Admin interface {
 	SetStock(ctx context.Context, merchantID, sku string, onHand int64, by order.Actor) (order.Stock, error)
 	Stock(ctx context.Context, merchantID, sku string) (order.Stock, error)
 
+	// CreateEndpoint and RotateEndpoint return seal.ErrNoKey when the secret
+	// cannot be sealed. Endpoints come without their secrets.
 	CreateEndpoint(ctx context.Context, e merchant.Endpoint) error
 	Endpoints(ctx context.Context, merchantID string) ([]merchant.Endpoint, error)
-	RotateEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, secret string) error
+	RotateEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, r merchant.Rotation) error
 	PauseEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, paused bool) error
 	DeleteEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID) error
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/orderflow/orderflow/internal/once"
+	"github.com/orderflow/orderflow/internal/seal"
 	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/payment"
@@ -26,6 +27,8 @@ type memory struct {
 	counted   []order.Actor // who set stock, in turn
 	merchants map[string]merchant.Merchant
 	endpoints []merchant.Endpoint
+	rotations []merchant.Rotation
+	keyless   bool // it can keep no secret
 	tasks     []tasks.Row
 	requeued  []string // by whom, and why
 	received  map[string][]byte
@@ -221,6 +224,9 @@ func (m *memory) CreateEndpoint(_ context.Context, e merchant.Endpoint) error {
 	if _, ok := m.merchants[e.MerchantID]; !ok {
 		return order.ErrNotFound
 	}
+	if m.keyless {
+		return seal.ErrNoKey
+	}
 	m.endpoints = append(m.endpoints, e)
 	return nil
 }
@@ -230,6 +236,7 @@ func (m *memory) Endpoints(_ context.Context, merchantID string) (list []merchan
 	defer m.mu.Unlock()
 	for _, e := range m.endpoints {
 		if e.MerchantID == merchantID {
+			e.Secrets = nil
 			list = append(list, e)
 		}
 	}
@@ -247,8 +254,15 @@ func (m *memory) endpoint(merchantID string, id merchant.EndpointID, change func
 	return nil
 }
 
-func (m *memory) RotateEndpoint(_ context.Context, merchantID string, id merchant.EndpointID, secret string) error {
-	return m.endpoint(merchantID, id, func(i int) { m.endpoints[i].Secrets = append([]string{secret}, m.endpoints[i].Secrets...) })
+func (m *memory) RotateEndpoint(_ context.Context, merchantID string, id merchant.EndpointID, r merchant.Rotation) error {
+	if m.keyless {
+		return seal.ErrNoKey
+	}
+	return m.endpoint(merchantID, id, func(i int) {
+		m.rotations = append(m.rotations, r)
+		m.endpoints[i].Secrets = append([]string{r.Secret}, m.endpoints[i].Secrets...)
+		m.endpoints[i].PublicKey = merchant.PublicKey(r.Secret)
+	})
 }
 
 func (m *memory) PauseEndpoint(_ context.Context, merchantID string, id merchant.EndpointID, paused bool) error {

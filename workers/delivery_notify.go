@@ -123,8 +123,8 @@ func (w notify) untold(ctx context.Context, row tasks.Row, notice merchant.Notic
 	return todo, nil
 }
 
-// endpointCache keeps merchants' endpoints for a moment: a new or paused one
-// is seen within endpointsFor.
+// endpointCache keeps merchants' endpoints for a moment, with their secrets open:
+// what is new, paused or expired is seen within endpointsFor.
 type endpointCache struct {
 	store Store
 	now   func() time.Time
@@ -153,7 +153,7 @@ func (c *endpointCache) of(ctx context.Context, merchantID string) ([]merchant.E
 	if ok && c.now().Sub(got.at) < endpointsFor {
 		return got.list, nil
 	}
-	list, err := c.store.Endpoints(ctx, merchantID)
+	list, err := c.store.SigningEndpoints(ctx, merchantID, c.now())
 	if err != nil {
 		return nil, err
 	}

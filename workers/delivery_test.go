@@ -168,6 +168,26 @@ func TestTheMerchantsEndpointsAreReadOncePerMoment(t *testing.T) {
 	require.Len(t, list, 2, "a new one is seen within two seconds")
 }
 
+// A secret that has been replaced signs until it expires, and for no longer than
+// the cache keeps it beyond.
+func TestAnExpiredSecretSignsNoMore(t *testing.T) {
+	b := newBench(t)
+	e := b.endpoint()
+	r := merchant.Rotation{Secret: merchant.NewSecret(), Overlap: time.Hour, At: b.clock.now()}
+	require.NoError(t, b.Store.RotateEndpoint(b.ctx, b.seller, e.ID, r))
+	cache := newEndpointCache(b.Store, b.clock.now)
+	sign := func() []string {
+		list, err := cache.of(b.ctx, b.seller)
+		require.NoError(t, err)
+		return list[0].Secrets
+	}
+	require.Equal(t, []string{r.Secret, e.Secrets[0]}, sign())
+	b.clock.forward(time.Hour - endpointsFor)
+	require.Equal(t, []string{r.Secret, e.Secrets[0]}, sign())
+	b.clock.forward(endpointsFor)
+	require.Equal(t, []string{r.Secret}, sign())
+}
+
 func TestATryThatWeCutShortCostsTheMerchantNothing(t *testing.T) {
 	shared := newBench(t)
 	t.Run("alone", func(t *testing.T) {

@@ -55,7 +55,7 @@ func (m *meddler) Settle(ctx context.Context, tries ...tasks.Settlement) []error
 	return m.Store.Settle(ctx, tries...)
 }
 
-func (m *meddler) Endpoints(ctx context.Context, merchantID string) ([]merchant.Endpoint, error) {
+func (m *meddler) SigningEndpoints(ctx context.Context, merchantID string, now time.Time) ([]merchant.Endpoint, error) {
 	m.endpointsRead++
-	return m.Store.Endpoints(ctx, merchantID)
+	return m.Store.SigningEndpoints(ctx, merchantID, now)
 }

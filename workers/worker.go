@@ -45,7 +45,8 @@ type Store interface {
 	OrdersByID(ctx context.Context, ids []order.ID) (map[order.ID]*order.Order, error)
 	Notices(ctx context.Context, ids []tasks.Subject) (map[tasks.Subject]merchant.Notice, error)
 	NoticeAttempts(ctx context.Context, noticeID string) ([]merchant.Attempt, error)
-	Endpoints(ctx context.Context, merchantID string) ([]merchant.Endpoint, error)
+	// SigningEndpoints are a merchant's endpoints with the secrets that sign now.
+	SigningEndpoints(ctx context.Context, merchantID string, now time.Time) ([]merchant.Endpoint, error)
 	// Maintain keeps the tables in shape; tasks.ErrMaintaining while another is at it.
 	Maintain(ctx context.Context, keep tasks.Keep, now time.Time) (tasks.Maintained, error)
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/orderflow/orderflow/db"
 	"github.com/orderflow/orderflow/internal/embedded"
+	"github.com/orderflow/orderflow/internal/seal"
 )
 
 // patience is how long a test waits for a place on a server.
@@ -33,12 +34,22 @@ const poolSize = 8
 // end.
 func New(t testing.TB) *db.DB {
 	t.Helper()
-	d, err := db.Open(t.Context(), URL(t), poolSize)
+	d, err := db.Open(t.Context(), URL(t), poolSize, db.SealedBy(Keys(t)))
 	if err != nil {
 		t.Fatalf("open test database: %v", err)
 	}
 	t.Cleanup(func() { _ = d.Close() })
 	return d
+}
+
+// Keys seal merchants' secrets in tests. They are always the same.
+func Keys(t testing.TB) *seal.Keyring {
+	t.Helper()
+	keys, err := seal.New(seal.Key{ID: "test", Secret: [seal.KeySize]byte{1}})
+	if err != nil {
+		t.Fatalf("test keys: %v", err)
+	}
+	return keys
 }
 
 // URL is the same as a URL. The database is dropped at the test's end, with

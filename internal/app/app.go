@@ -134,10 +134,13 @@ func (a *App) onStop(name string, run func()) { a.cleanups = append(a.cleanups, 
 
 func (a *App) openServers(ctx context.Context) (err error) {
 	redis.SetLogger(redisLog{a.log.Named("redis").Sugar()})
-	if a.db, err = db.Open(ctx, a.cfg.Database.URL, a.cfg.Database.MaxConns); err != nil {
+	if a.db, err = OpenDB(ctx, a.cfg, a.cfg.Database.MaxConns); err != nil {
 		return err
 	}
 	a.onStop("database", func() { _ = a.db.Close() })
+	if err := a.checkSecrets(ctx); err != nil {
+		return err
+	}
 	wanted, giveUp := context.WithCancel(context.Background())
 	a.giveRedisUp = giveUp
 	a.onStop("redis dialling", giveUp)

@@ -95,6 +95,7 @@ func (d *doctor) database(audit bool) {
 	d.months(limited, conn)
 	d.outbox(limited, conn)
 	d.keys(limited, conn)
+	d.secrets(limited, conn)
 	if audit {
 		d.audit(conn)
 	}
@@ -159,6 +160,16 @@ func (d *doctor) keys(ctx context.Context, conn *db.DB) {
 		advice = "make them with `orderflow key create NAME --role app` and `--role operator`"
 	}
 	d.note("api keys", fmt.Sprintf("%d app, %d merchant, %d operator", live["app"], live["merchant"], live["operator"]), advice)
+}
+
+func (d *doctor) secrets(ctx context.Context, conn *db.DB) {
+	counts, err := conn.SecretCounts(ctx)
+	if err != nil {
+		d.note("secrets", err.Error(), "look at PostgreSQL's log")
+		return
+	}
+	s := standing(counts, d.cfg.Secrets)
+	d.note("secrets", s.String(), s.advice())
 }
 
 func (d *doctor) audit(conn *db.DB) {

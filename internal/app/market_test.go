@@ -123,7 +123,7 @@ func freeAddr(t *testing.T) string {
 
 func (m *market) look(url string) *db.DB {
 	m.Helper()
-	d, err := db.Open(m.Context(), url, 2)
+	d, err := OpenDB(m.Context(), config.Config{Database: config.Database{URL: url}, Secrets: m.cfg.Secrets}, 2)
 	require.NoError(m, err)
 	m.Cleanup(func() { _ = d.Close() })
 	return d

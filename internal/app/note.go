@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/orderflow/orderflow/config"
 )
 
 // noteName is the file in .orderflow/ in which a running `dev` says where its
@@ -35,7 +37,7 @@ func DevServers() map[string]string {
 	if err != nil || json.Unmarshal(b, &n) != nil || !alive(n.PID) {
 		return nil
 	}
-	return map[string]string{"database.url": n.Database, "redis.url": n.Redis, "public_url": n.Public}
+	return map[string]string{"database.url": n.Database, "redis.url": n.Redis, "public_url": n.Public, "secrets_keys": config.DevSecretsKey}
 }
 
 func alive(pid int) bool {

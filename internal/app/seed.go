@@ -44,7 +44,7 @@ func devMerchants() []merchant.Merchant {
 // seed brings the schema up and makes the demo merchants with their keys, stock
 // and endpoints, as far as they are not there.
 func seed(ctx context.Context, cfg config.Config) error {
-	d, err := db.Open(ctx, cfg.Database.URL, 2)
+	d, err := OpenDB(ctx, cfg, 2)
 	if err != nil {
 		return err
 	}

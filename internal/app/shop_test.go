@@ -35,6 +35,9 @@ type taken struct {
 	id   string // the webhook-id
 	kind string // order.paid
 	at   time.Time
+
+	header http.Header
+	body   []byte
 }
 
 func newShop(t *testing.T) *shop {
@@ -73,7 +76,7 @@ func (s *shop) note(r *http.Request, body []byte, at time.Time, serve func() int
 	}
 	_ = json.Unmarshal(body, &n) // it was verified
 	id := n.Data.Order.ID
-	s.taken[id] = append(s.taken[id], taken{r.Header.Get("webhook-id"), n.Type, at})
+	s.taken[id] = append(s.taken[id], taken{r.Header.Get("webhook-id"), n.Type, at, r.Header, body})
 }
 
 // notices are those that told of the order's payment.

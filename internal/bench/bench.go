@@ -20,6 +20,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/orderflow/orderflow/internal/seal"
 )
 
 // Load is what is asked of a system.
@@ -53,9 +55,10 @@ func (l Load) check() error {
 // Options are one measurement of an Orderflow.
 type Options struct {
 	Load    Load
-	Program []string // an orderflow: its path, and the name that it is called by
-	URL     string   // one that runs already, on Database; empty: one is started
-	Secret  string   // of its sandbox channel, with URL
+	Program []string   // an orderflow: its path, and the name that it is called by
+	URL     string     // one that runs already, on Database; empty: one is started
+	Secret  string     // of its sandbox channel, with URL
+	Keys    []seal.Key // that its merchants' secrets are sealed with, with URL
 
 	Database string // a server to make a fresh database on, or that of URL; empty: a private one
 	Redis    string // an empty one; empty: a private one
@@ -79,7 +82,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	defer g.close()
-	sys := &orderflow{program: o.Program, load: o.Load, secret: o.Secret, profile: o.Profile}
+	sys := &orderflow{program: o.Program, load: o.Load, secret: o.Secret, keys: o.Keys, profile: o.Profile}
 	r := &run{ground: g, system: sys, load: o.Load, program: o.Program, url: o.URL, profile: o.Profile}
 	return r.measure(ctx)
 }

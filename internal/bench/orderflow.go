@@ -15,6 +15,7 @@ import (
 	"github.com/orderflow/orderflow/db"
 	"github.com/orderflow/orderflow/internal/access"
 	"github.com/orderflow/orderflow/internal/ident"
+	"github.com/orderflow/orderflow/internal/seal"
 	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/payment"
@@ -40,7 +41,8 @@ const benchActor = order.Actor("bench")
 type orderflow struct {
 	program []string
 	load    Load
-	secret  string // of the sandbox channel; empty: one is made
+	secret  string     // of the sandbox channel; empty: one is made
+	keys    []seal.Key // of the merchants' secrets; empty: one is made
 	profile string
 	lived   bool // its database has had orders, and is not looked through as a whole
 
@@ -61,7 +63,11 @@ func (o *orderflow) reader() (name, secret string) {
 }
 
 func (o *orderflow) prepare(ctx context.Context, s site) error {
-	d, err := db.Open(ctx, s.database, 4)
+	keys, err := seal.New(o.sealed()...)
+	if err != nil {
+		return err
+	}
+	d, err := db.Open(ctx, s.database, 4, db.SealedBy(keys))
 	if err != nil {
 		return err
 	}
@@ -134,7 +140,8 @@ func (o *orderflow) command(s site) *exec.Cmd {
 	cmd := command(o.program, args...)
 	cmd.Env = append(os.Environ(),
 		"DATABASE_URL="+s.database, "REDIS_URL="+s.redis, "ORDERFLOW_NOTIFY_ALLOW_LOOPBACK=true",
-		"ORDERFLOW_SANDBOX_ENABLED=true", "ORDERFLOW_SANDBOX_SECRET="+o.channelSecret(), "ORDERFLOW_SANDBOX_URL="+s.channel)
+		"ORDERFLOW_SANDBOX_ENABLED=true", "ORDERFLOW_SANDBOX_SECRET="+o.channelSecret(), "ORDERFLOW_SANDBOX_URL="+s.channel,
+		"ORDERFLOW_SECRETS_KEYS="+o.sealed()[0].Line())
 	return cmd
 }
 
@@ -188,6 +195,14 @@ func (o *orderflow) callback(r receipt) call {
 		panic("bench: an event always has a JSON form: " + err.Error())
 	}
 	return call{path: "/v1/channels/sandbox/callbacks", header: header(sandbox.SignatureHeader, sandbox.Sign(o.channelSecret(), body, now)), body: body}
+}
+
+// sealed are the keys of the merchants' secrets, the service's and ours.
+func (o *orderflow) sealed() []seal.Key {
+	if len(o.keys) == 0 {
+		o.keys = []seal.Key{seal.NewKey("bench")}
+	}
+	return o.keys
 }
 
 // channelSecret is what both sides of the channel sign with. It is asked for

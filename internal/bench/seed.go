@@ -58,7 +58,8 @@ func (o SeedOptions) Check() error {
 
 // Seed fills a database with orders by COPY, in transactions that are each
 // whole: where it is broken off the books add up. Merchants, stock and, for
-// those who have none, an endpoint that is paused are made as well. In the end
+// those who have none, an endpoint that is paused and has no secret are made as
+// well. In the end
 // it vacuums and has what was written put on disk.
 func Seed(ctx context.Context, o SeedOptions) (*Seeded, error) {
 	if err := o.Check(); err != nil {
@@ -176,7 +177,7 @@ func (s *seeding) settle(ctx context.Context) error {
 		}
 		if len(list) == 0 {
 			list = append(list, merchant.Endpoint{
-				ID: ident.New[merchant.Endpoint](), MerchantID: m.id, URL: "https://" + m.id + ".example/notices", Secrets: []string{merchant.NewSecret()}, Paused: true,
+				ID: ident.New[merchant.Endpoint](), MerchantID: m.id, URL: "https://" + m.id + ".example/notices", Paused: true,
 			})
 			if err := s.db.CreateEndpoint(ctx, list[0]); err != nil {
 				return err

@@ -33,7 +33,7 @@ DATABASE_URL at it. The exit code is 1 when something does not add up.`,
 				return err
 			}
 			defer d.Close()
-			r, err := d.CheckLedger(c.Context(), progress(c.ErrOrStderr(), time.Now))
+			r, err := d.CheckLedger(c.Context(), progress(c.ErrOrStderr(), "orders", time.Now))
 			if err != nil {
 				return err
 			}
@@ -60,13 +60,13 @@ func openBooks(c *cobra.Command) (*db.DB, error) {
 }
 
 // progress tells now and then how far a long run is; a short one says nothing.
-func progress(w io.Writer, now func() time.Time) func(done, of int64) {
+func progress(w io.Writer, what string, now func() time.Time) func(done, of int64) {
 	const often = 2 * time.Second
 	last := now()
 	return func(done, of int64) {
 		if t := now(); t.Sub(last) >= often {
 			last = t
-			fmt.Fprintf(w, "%d of %d orders\n", done, of)
+			fmt.Fprintf(w, "%d of %d %s\n", done, of, what)
 		}
 	}
 }

@@ -13,7 +13,7 @@ func TestProgress(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 	var out strings.Builder
-	tell := progress(&out, func() time.Time { return now })
+	tell := progress(&out, "orders", func() time.Time { return now })
 	for done := int64(500); done <= 4000; done += 500 {
 		now = now.Add(700 * time.Millisecond)
 		tell(done, 4000)

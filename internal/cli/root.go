@@ -89,7 +89,7 @@ When in doubt:      orderflow doctor`,
 		return &usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
 	})
 	config.Flags(root.PersistentFlags())
-	root.AddCommand(newDev(), newServe(), newMigrate(), newMaintenance(), newOrder(), newRefund(), newTask(), newLedger(), newKey(), newConfig(), newDoctor(), newHealthcheck(), newBench())
+	root.AddCommand(newDev(), newServe(), newMigrate(), newMaintenance(), newOrder(), newRefund(), newTask(), newLedger(), newKey(), newEndpoint(), newSecrets(), newConfig(), newDoctor(), newHealthcheck(), newBench())
 	return root
 }
 
@@ -129,7 +129,7 @@ func openDB(c *cobra.Command) (*db.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return db.Open(c.Context(), cfg.Database.URL, 2)
+	return app.OpenDB(c.Context(), cfg, 2)
 }
 
 // logger is a zap logger as the settings want it, on w.

@@ -41,11 +41,12 @@ func house() law {
 	return law{
 		tests: "db/dbtest order/ordertest payment/paymenttest payment/simulator internal/embedded",
 		only:  outside(),
-		pure:  map[string]string{"order": world, "ledger": world, "tasks": world, "internal/ident": world, "internal/once": world},
+		pure:  map[string]string{"order": world, "ledger": world, "tasks": world, "internal/ident": world, "internal/once": world, "internal/seal": world},
 		floors: [][]room{
 			{ // words and values
 				{"internal/ident", ""},
 				{"internal/once", ""},
+				{"internal/seal", ""},
 				{"config", ""},
 				{"db/migrations", ""},
 				{"producer/api", ""}, // upstream apps import it: nothing of ours comes with it
@@ -68,7 +69,7 @@ func house() law {
 				{"tasks", "internal/ident order merchant payment"},
 			},
 			{ // the store, the channels, and who tells whoever is on duty
-				{"db", core + " internal/access internal/once db/migrations"},
+				{"db", core + " internal/access internal/once internal/seal db/migrations"},
 				{"internal/alert", core},
 				{"payment/sandbox", "internal/ident order payment"},
 				{"payment/stripe", "internal/ident order payment"},
@@ -78,14 +79,14 @@ func house() law {
 			{ // the channels' other side, and what tests stand on
 				{"payment/simulator", "internal/ident order payment payment/sandbox payment/stripe payment/alipay payment/wechatpay"},
 				{"payment/paymenttest", "internal/ident order payment"},
-				{"db/dbtest", core + " db db/migrations internal/embedded"},
+				{"db/dbtest", core + " db db/migrations internal/embedded internal/seal"},
 			},
 			{ // the hand-over to Redis
 				{"producer/relay", core},
 				{"producer/intake", ""},
 			},
 			{ // the door, the work and the watch: neither knows the others, nor the store
-				{"producer", core + " internal/access internal/once producer/api"},
+				{"producer", core + " internal/access internal/once internal/seal producer/api"},
 				{"workers", core + " internal/once"},
 				{"monitor", core + " internal/access internal/once"},
 			},
@@ -93,15 +94,15 @@ func house() law {
 				{"internal/faults", core},
 				{"internal/demo", core + " producer/api payment/simulator"},
 				{"internal/loadgen", core + " producer/api payment/simulator internal/pace"},
-				{"internal/bench", core + " db producer/api payment/sandbox payment/simulator internal/access internal/once internal/embedded internal/pace"},
+				{"internal/bench", core + " db producer/api payment/sandbox payment/simulator internal/access internal/once internal/embedded internal/pace internal/seal"},
 				{"internal/simulation", ""}, // tests alone
 			},
 			{ // where all are introduced to each other
 				{"internal/app", core + " config db producer producer/api producer/relay producer/intake workers monitor payment/sandbox payment/stripe payment/alipay payment/wechatpay payment/simulator " +
-					"internal/access internal/once internal/embedded internal/alert internal/faults internal/demo internal/loadgen"},
+					"internal/access internal/once internal/embedded internal/seal internal/alert internal/faults internal/demo internal/loadgen"},
 			},
 			{ // commands
-				{"internal/cli", core + " config db producer producer/api internal/access internal/app internal/bench internal/demo internal/embedded internal/loadgen"},
+				{"internal/cli", core + " config db producer producer/api internal/access internal/app internal/bench internal/demo internal/embedded internal/loadgen internal/seal"},
 			},
 			{
 				{root, "internal/cli"},

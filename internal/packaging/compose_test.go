@@ -59,6 +59,8 @@ func TestServicesHaveValidSettings(t *testing.T) {
 		require.Equal(t, want.Redis, c.Redis, name)
 		require.Equal(t, want.PublicURL, c.PublicURL, name)
 		require.Equal(t, want.Sandbox.Secret, c.Sandbox.Secret, name)
+		require.Len(t, c.Secrets.Keys, 1, name)
+		require.Equal(t, want.Secrets, c.Secrets, name)
 		grace := p.Services[name].StopGracePeriod
 		require.NotNil(t, grace, name)
 		require.Greater(t, time.Duration(*grace), c.Workers.ShutdownTimeout, "%s is killed before its tasks may end", name)
@@ -70,11 +72,13 @@ func TestProductionsValuesReplaceTheDevelopmentOnes(t *testing.T) {
 	p := compose(t,
 		"POSTGRES_PASSWORD=p0stgres", "REDIS_PASSWORD=r3dis", "ORDERFLOW_SANDBOX_ENABLED=false",
 		"ORDERFLOW_SANDBOX_SECRET=s3cret", "ORDERFLOW_PUBLIC_URL=https://pay.example.com",
+		"ORDERFLOW_SECRETS_KEYS=k1:c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IDMyIGI=",
 	)
 	text, err := p.MarshalYAML()
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "development-only")
 	require.NotContains(t, string(text), "dev_sandbox_secret")
+	require.NotContains(t, string(text), config.DevSecretsKey)
 	c := settings(t, p.Services["worker"])
 	require.Equal(t, "https://pay.example.com", c.PublicURL)
 	require.False(t, c.Sandbox.Enabled)

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/orderflow/orderflow/db"
+	"github.com/orderflow/orderflow/db/dbtest"
 	"github.com/orderflow/orderflow/internal/access"
 	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/payment"
@@ -58,7 +59,7 @@ var (
 func (w *world) start(at pace) *process {
 	p := &process{world: w, name: fmt.Sprintf("process %d", w.births.Add(1)), cable: &cable{memory: w.memory}}
 	var err error
-	p.db, err = db.Open(w.ctx, named(w.url, p.name), 4)
+	p.db, err = db.Open(w.ctx, named(w.url, p.name), 4, db.SealedBy(dbtest.Keys(w)))
 	require.NoError(w, err)
 	p.redis = p.cable.client()
 	p.dispatcher = relay.NewDispatcher(asynq.NewClientFromRedisClient(p.redis), zap.NewNop())

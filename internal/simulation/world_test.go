@@ -99,7 +99,7 @@ func (w *world) open() {
 	var err error
 	w.memory, err = newMemory()
 	require.NoError(w, err)
-	w.books, err = db.Open(w.ctx, named(w.url, "judge"), 2)
+	w.books, err = db.Open(w.ctx, named(w.url, "judge"), 2, db.SealedBy(dbtest.Keys(w)))
 	require.NoError(w, err)
 	w.channel, err = simulator.New(simulator.Options{Secret: channelSecret, BaseURL: "https://" + channelHost, HTTP: w.net.client(10 * time.Second), Keep: 10 * longest})
 	require.NoError(w, err)

@@ -40,6 +40,16 @@ type Stock struct {
 type NewEndpoint struct {
 	URL    string   `json:"url" minLength:"1" maxLength:"2048" example:"https://merchant.example/notices" doc:"Where notices are sent. https, unless the installation allows less."`
 	Events []string `json:"events,omitempty" maxItems:"50" maxLength:"64" example:"[\"order.paid\"]" doc:"The types it wants; all when left out."`
+
+	Signature string `json:"signature,omitempty" enum:"v1,v1a" doc:"How its notices are signed: v1 (HMAC-SHA256 with a shared secret), which is the usual, or v1a (ed25519: verified with a public key)."`
+}
+
+// NewSecret says what an endpoint's new secret is to be. All of it may be left
+// out.
+type NewSecret struct {
+	OverlapSeconds *int64 `json:"overlap_seconds,omitempty" minimum:"0" maximum:"604800" example:"86400" doc:"How long the secrets before it go on signing: a day when left out, 0 for no longer, at most 7 days."`
+	Signature      string `json:"signature,omitempty" enum:"v1,v1a" doc:"How the new secret signs; as the one before when left out."`
+	Secret         string `json:"secret,omitempty" maxLength:"128" example:"whsec_…" doc:"The new secret, whsec_… or whsk_…; one is made when left out."`
 }
 
 // Endpoint is a URL of a merchant's that takes notices.
@@ -50,7 +60,11 @@ type Endpoint struct {
 	Events     []string  `json:"events,omitempty"`
 	Paused     bool      `json:"paused"`
 	CreatedAt  time.Time `json:"created_at"`
-	Secret     string    `json:"secret,omitempty" example:"whsec_…" doc:"Signs the notices. Shown once: when the endpoint is made, and when it is rotated."`
+	Signature  string    `json:"signature" enum:"v1,v1a" doc:"How the newest secret signs."`
+	PublicKey  string    `json:"public_key,omitempty" example:"whpk_…" doc:"Verifies v1a signatures of the newest secret. Its private half is never shown."`
+	Secret     string    `json:"secret,omitempty" example:"whsec_…" doc:"Signs the notices. Shown once: when the endpoint is made, and when it is rotated. Absent for v1a."`
+
+	PreviousUntil time.Time `json:"previous_until,omitzero" doc:"After a rotation: until when the secrets before go on signing, at the longest."`
 }
 
 // EndpointList is a merchant's endpoints.

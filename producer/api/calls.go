@@ -155,9 +155,15 @@ func (c *Client) Endpoints(ctx context.Context, merchantID string) (*EndpointLis
 }
 
 // RotateEndpoint gives an endpoint a new Secret; the one before goes on signing
-// for a while. It is not made again on failure.
+// for a day. It is not made again on failure.
 func (c *Client) RotateEndpoint(ctx context.Context, merchantID, id string) (*Endpoint, error) {
 	return call[Endpoint](ctx, c, request{method: http.MethodPost, path: endpointPath(merchantID, id, "rotate"), once: true})
+}
+
+// RotateEndpointTo is RotateEndpoint with a say in what the secret is, and in
+// how long the one before goes on.
+func (c *Client) RotateEndpointTo(ctx context.Context, merchantID, id string, s NewSecret) (*Endpoint, error) {
+	return call[Endpoint](ctx, c, request{method: http.MethodPost, path: endpointPath(merchantID, id, "rotate"), body: s, once: true})
 }
 
 // PauseEndpoint stops notices to an endpoint.

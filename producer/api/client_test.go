@@ -165,6 +165,10 @@ func TestEveryCallGoesToItsPlace(t *testing.T) {
 		},
 		"GET /v1/merchants/m/endpoints":           func(ctx context.Context, c *api.Client) error { _, err := c.Endpoints(ctx, "m"); return err },
 		"POST /v1/merchants/m/endpoints/e/rotate": func(ctx context.Context, c *api.Client) error { _, err := c.RotateEndpoint(ctx, "m", "e"); return err },
+		"POST /v1/merchants/n/endpoints/e/rotate": func(ctx context.Context, c *api.Client) error {
+			_, err := c.RotateEndpointTo(ctx, "n", "e", api.NewSecret{Signature: "v1a"})
+			return err
+		},
 		"POST /v1/merchants/m/endpoints/e/pause":  func(ctx context.Context, c *api.Client) error { _, err := c.PauseEndpoint(ctx, "m", "e"); return err },
 		"POST /v1/merchants/m/endpoints/e/resume": func(ctx context.Context, c *api.Client) error { _, err := c.ResumeEndpoint(ctx, "m", "e"); return err },
 		"DELETE /v1/merchants/m/endpoints/e":      func(ctx context.Context, c *api.Client) error { return c.DeleteEndpoint(ctx, "m", "e") },
