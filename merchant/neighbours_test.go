@@ -35,7 +35,7 @@ func notice() Notice {
 
 // listen serves each connection on loopback with talk, which is told whether it
 // is the first, second, …; all of them are closed and over when the test ends.
-func listen(t *testing.T, talk func(nth int, conn net.Conn)) string {
+func listen(t testing.TB, talk func(nth int, conn net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
