@@ -56,29 +56,34 @@ const (
 	handshaking step = "TLS handshake"
 )
 
-// stepError says at which step a connection failed.
+// stepError says at which step a connection failed, and how far it had come.
 type stepError struct {
 	step step
 	err  error
+	way  way
 }
 
 func (e *stepError) Error() string { return string(e.step) + ": " + e.err.Error() }
 func (e *stepError) Unwrap() error { return e.err }
 
-// judge says why an answer is not an acknowledgement; nil: it is one. Only 2xx
+// judgeStatus says why an answer is not an acknowledgement; nil: it is one. Only 2xx
 // is. What else the answer asks for is noted in a.
-func judge(resp *http.Response, a *Attempt) error {
+func judgeStatus(resp *http.Response, a *Attempt) error {
 	code := resp.StatusCode
 	if code >= 200 && code <= 299 {
 		return nil
 	}
 	a.Gone = code == http.StatusGone
 	a.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
-	answer := strings.TrimSpace(strconv.Itoa(code) + " " + http.StatusText(code))
 	if code >= 300 && code <= 399 {
-		return &failure{Redirect, "it answered " + answer + "; redirects are not followed: register the final URL"}
+		return &failure{Redirect, "it answered " + named(code) + "; redirects are not followed: register the final URL"}
 	}
-	return &failure{Status, "it answered " + answer}
+	return &failure{Status, "it answered " + named(code)}
+}
+
+// named is a status with its name: "404 Not Found".
+func named(code int) string {
+	return strings.TrimSpace(strconv.Itoa(code) + " " + http.StatusText(code))
 }
 
 // retryAfter reads a Retry-After header, RFC 9110 section 10.2.3: seconds or a

@@ -4,6 +4,7 @@
 package merchant
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/orderflow/orderflow/internal/ident"
@@ -67,4 +68,24 @@ type Attempt struct {
 
 	RetryAfter time.Duration // what the merchant asked for, at most MaxRetryAfter; 0: nothing
 	Gone       bool          // it answered 410: it wants no more of this
+
+	Remote netip.AddrPort // whom we connected to, or tried to; zero when nobody, or when it is blocked
+	Timing Timing
+	Answer Answer
+}
+
+// Timing is where an attempt's time went. A part that did not take place is 0:
+// on a kept connection only FirstByte is left.
+type Timing struct {
+	DNS, Connect, TLS time.Duration
+	FirstByte         time.Duration // of the answer, from the beginning of the attempt
+}
+
+// Answer is what is kept of a merchant's answer. It is a stranger's: its
+// headers are made fit to be shown, its body is as it came.
+type Answer struct {
+	Body      []byte // at most 16 KiB, never decompressed
+	Truncated bool   // there was more of it, or it broke off
+
+	ContentType, ContentEncoding, Location, RetryAfter, Server, Date, RequestID string
 }

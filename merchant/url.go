@@ -9,7 +9,10 @@ import (
 	"code.dny.dev/ssrf"
 )
 
-const maxURL = 2048
+const (
+	maxURL     = 2048
+	noticePort = 443
+)
 
 // CheckURL says why notices may not be sent to a URL; nil: they may. It looks
 // at the text alone. Where a host name leads is checked at each connection,
@@ -34,18 +37,18 @@ func CheckURL(raw string, allowLoopback bool) error {
 	case u.Port() != "" && u.Port() != "443":
 		return fmt.Errorf("the URL names port %s; notices go to port 443 only", clip(u.Port(), 16))
 	}
-	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && newGuard().SafeAddr(ip) != nil {
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && newGuard(noticePort).SafeAddr(ip) != nil {
 		return fmt.Errorf("%s is a private or reserved address; notices go to public ones only", ip)
 	}
 	return nil
 }
 
 // newGuard judges the address of every connection before it is made: public
-// addresses at port 443 only. 168.63.129.16 is Azure's host agent: a public
+// addresses at one port only. 168.63.129.16 is Azure's host agent: a public
 // number that each virtual machine there reaches inside.
-func newGuard() *ssrf.Guardian {
+func newGuard(port uint16) *ssrf.Guardian {
 	return ssrf.New(
-		ssrf.WithPorts(443),
+		ssrf.WithPorts(port),
 		ssrf.WithDeniedV4Prefixes(netip.MustParsePrefix("168.63.129.16/32")),
 	)
 }

@@ -96,9 +96,9 @@ func TestGuardJudgesAddresses(t *testing.T) {
 		if address[0] == '[' {
 			network = "tcp6"
 		}
-		err := newGuard().Safe(network, address, nil)
+		err := newGuard(noticePort).Safe(network, address, nil)
 		require.Equal(t, allowed, err == nil, "%s: %v", address, err)
 		require.Equal(t, !allowed, guarded(err), "%s: %v", address, err)
 	}
-	require.Error(t, newGuard().Safe("udp4", "8.8.8.8:443", nil))
+	require.Error(t, newGuard(noticePort).Safe("udp4", "8.8.8.8:443", nil))
 }
