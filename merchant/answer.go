@@ -52,3 +52,14 @@ func bodyOfAnswer(resp *http.Response) ([]byte, error) {
 	}
 	return io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 }
+
+// hint is what may explain a body that is not the one wanted.
+func (a *Answer) hint() string {
+	switch {
+	case a.ContentEncoding != "" && a.ContentEncoding != "identity":
+		return "; it is encoded as " + a.ContentEncoding + ", although we accept identity only"
+	case a.Truncated:
+		return "; it is longer than 16 KiB"
+	}
+	return ""
+}

@@ -32,6 +32,7 @@ type hostile struct {
 	talk   func(nth int, conn net.Conn)
 	tls    bool
 	limits Timeouts // what is zero is long
+	ack    AckMode
 	notice []byte
 	unseen bool  // he never learns that we hung up
 	reads  int64 // more than mostRead, by the form of what he sends
@@ -80,6 +81,7 @@ func (h hostile) meet(t *testing.T) {
 		n.dialer.Resolver = resolveTo(netip.MustParseAddr("127.0.0.1"))
 		e.URL = "https://shop.example" + strings.TrimPrefix(address, "127.0.0.1")
 	}
+	e.Ack = h.ack
 	told := notice()
 	if h.notice != nil {
 		told.Body = h.notice
@@ -237,8 +239,16 @@ func endlessMerchants() []hostile {
 		},
 		{name: "a refusal", talk: afterRequest(flood("HTTP/1.1 500 X\r\n\r\n", "x")), class: Status, says: "500", status: 500, check: full},
 		{
+			name: "a body that begins as an acknowledgement", talk: afterRequest(flood(ok+"\r\nsuccess", " ")), ack: AckSuccess,
+			class: Unacknowledged, says: "longer than 16 KiB", status: 200, check: full,
+		},
+		{
 			name: "a bomb of gzip", talk: answering(ok + "Content-Encoding: gzip\r\nConnection: close\r\n\r\n" + zipped(strings.Repeat(zeros, 32))),
 			status: 200, check: func(t *testing.T, a Attempt) { full(t, a); stillZipped(t, a) },
+		},
+		{
+			name: "a bomb of gzip that goes on", talk: afterRequest(flood(ok+"Content-Encoding: gzip\r\n\r\n", zipped(zeros))),
+			ack: AckSuccess, class: Unacknowledged, says: "encoded as gzip", status: 200, check: stillZipped,
 		},
 		{
 			name: "a small bomb of gzip", talk: answering(ok + "Content-Encoding: gzip\r\nContent-Length: " + strconv.Itoa(len(zipped(zeros))) + "\r\n\r\n" + zipped(zeros)),
@@ -264,6 +274,10 @@ func brokenMerchants() []hostile {
 		{
 			name: "hangs up in a chunk", talk: closing("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nhalf"),
 			class: Reset, says: "unexpected EOF", status: 200, check: body("half"),
+		},
+		{
+			name: "hangs up in an acknowledgement", talk: closing("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsuccess"), ack: AckSuccess,
+			class: Reset, says: "unexpected EOF", status: 200,
 		},
 		{
 			name: "refuses and breaks its body off", talk: closing("HTTP/1.1 500 X\r\nContent-Length: 100\r\n\r\nhalf"),
@@ -313,6 +327,10 @@ func falseMerchants() []hostile {
 				require.Equal(t, "a b", a.Answer.Location)
 				require.NotEmpty(t, a.Answer.RequestID)
 			},
+		},
+		{
+			name: "acknowledges in JSON without a bottom", ack: AckCodeSuccess, status: 200, class: Unacknowledged,
+			talk: answering("HTTP/1.1 200 OK\r\nContent-Length: 12000\r\n\r\n" + strings.Repeat("[", 12000)),
 		},
 	}
 }

@@ -31,8 +31,25 @@ type Endpoint struct {
 	URL        string
 	Events     []string // types it wants; empty: all
 	Secrets    []string // whsec_…, newest first; every live one signs
+	Ack        AckMode
 	Paused     bool
 	CreatedAt  time.Time
+}
+
+// AckMode is the answer by which an endpoint acknowledges a notice.
+type AckMode string
+
+// The modes; the zero value is Ack2xx. By the others, handlers that were
+// written for Alipay or WeChat Pay take notices unchanged.
+const (
+	Ack2xx         AckMode = "2xx"
+	AckSuccess     AckMode = "success"      // 2xx and the body success, in small or capital letters
+	AckCodeSuccess AckMode = "code-success" // 2xx and the JSON body {"code":"SUCCESS"}
+)
+
+// Valid says whether there is such a mode.
+func (m AckMode) Valid() bool {
+	return m == "" || m == Ack2xx || m == AckSuccess || m == AckCodeSuccess
 }
 
 // Wants says whether the endpoint takes notices of this type now.

@@ -195,7 +195,10 @@ func (n *Notifier) exchange(ctx context.Context, e Endpoint, notice Notice, a *A
 	if err := judgeStatus(resp, a); err != nil {
 		return err
 	}
-	return broken
+	if broken != nil {
+		return broken
+	}
+	return judgeAck(e.Ack, a)
 }
 
 func (n *Notifier) request(ctx context.Context, e Endpoint, notice Notice, at time.Time) (*http.Request, error) {
