@@ -38,6 +38,12 @@ func listen(t testing.TB, talk func(nth int, conn net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
+	serveConnections(t, l, talk)
+	return l.Addr().String()
+}
+
+func serveConnections(t testing.TB, l net.Listener, talk func(nth int, conn net.Conn)) {
+	t.Helper()
 	var wg sync.WaitGroup
 	ctx, end := context.WithCancel(context.Background())
 	t.Cleanup(func() { end(); _ = l.Close(); wg.Wait() })
@@ -55,7 +61,6 @@ func listen(t testing.TB, talk func(nth int, conn net.Conn)) string {
 			})
 		}
 	})
-	return l.Addr().String()
 }
 
 // answering reads one request and answers it with these bytes, then waits for
