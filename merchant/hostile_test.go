@@ -75,7 +75,7 @@ func (h hostile) meet(t *testing.T) {
 		Header: cmp.Or(h.limits.Header, long), Exchange: cmp.Or(h.limits.Exchange, long),
 	})
 	n.tls.RootCAs = authority().pool
-	read := countReads(n)
+	m := measure(n)
 	e := endpoint("http://" + address)
 	if h.tls {
 		n.dialer.Resolver = resolveTo(netip.MustParseAddr("127.0.0.1"))
@@ -95,12 +95,13 @@ func (h hostile) meet(t *testing.T) {
 	require.NotContains(t, a.Error, "127.0.0.1")
 	require.Equal(t, h.status, a.HTTPStatus)
 	require.Less(t, a.Duration, long/2)
-	require.LessOrEqual(t, read.Load(), cmp.Or(h.reads, mostRead), "bytes read")
+	require.LessOrEqual(t, m.read.Load(), cmp.Or(h.reads, mostRead), "bytes read")
 	requireFit(t, a.Answer)
 	if h.check != nil {
 		h.check(t, a)
 	}
 	n.Close()
+	m.open.Wait()
 	if !h.unseen {
 		done.Wait() // he saw us hang up
 	}
@@ -117,29 +118,41 @@ func requireFit(t *testing.T, a Answer) {
 	}
 }
 
-// countReads counts the bytes that n reads from its connections, below TLS.
-func countReads(n *Notifier) *atomic.Int64 {
-	read := new(atomic.Int64)
-	reach := n.reach
+// meter counts the bytes that a Notifier reads from its connections, below TLS,
+// and the connections that are open.
+type meter struct {
+	read atomic.Int64
+	open sync.WaitGroup
+}
+
+func measure(n *Notifier) *meter {
+	m, reach := new(meter), n.reach
 	n.reach = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := reach(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
-		return countedConn{conn, read}, nil
+		m.open.Add(1)
+		return &meteredConn{Conn: conn, meter: m}, nil
 	}
-	return read
+	return m
 }
 
-type countedConn struct {
+type meteredConn struct {
 	net.Conn
-	read *atomic.Int64
+	meter  *meter
+	closed sync.Once
 }
 
-func (c countedConn) Read(p []byte) (int, error) {
+func (c *meteredConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	c.read.Add(int64(n))
+	c.meter.read.Add(int64(n))
 	return n, err
+}
+
+func (c *meteredConn) Close() error {
+	c.closed.Do(c.meter.open.Done)
+	return c.Conn.Close()
 }
 
 // Those who take their time.
@@ -148,23 +161,27 @@ func slowMerchants() []hostile {
 	return []hostile{
 		{
 			name: "hangs before its headers", talk: silent, limits: Timeouts{Header: short},
-			class: Timeout, says: "no whole answer after 0.",
+			class: Timeout, says: "no whole answer after ",
 		},
 		{
 			name: "hangs, and the whole limit is the shortest", talk: silent, limits: Timeouts{Exchange: short},
-			class: Timeout, says: "no whole answer after 0.",
+			class: Timeout, says: "no whole answer after ",
 		},
 		{
 			name: "cannot be connected to in time", unseen: true, talk: silent, limits: Timeouts{Connect: time.Nanosecond},
-			class: Timeout, says: "no connection after 0.",
+			class: Timeout, says: "no connection after ",
+		},
+		{
+			name: "drips its status line", talk: afterRequest(drip("", "HTTP/1.1 200 "+strings.Repeat("x", maxAnswer))), limits: Timeouts{Header: short},
+			class: Timeout, says: "no whole answer after ",
 		},
 		{
 			name: "drips its headers", talk: afterRequest(drip(ok, "X: y\r\n")), limits: Timeouts{Header: short},
-			class: Timeout, says: "no whole answer after 0.",
+			class: Timeout, says: "no whole answer after ",
 		},
 		{
 			name: "drips its body", talk: afterRequest(drip(ok+"\r\n", "x")), limits: Timeouts{Exchange: short},
-			class: Timeout, says: "no whole answer after 0.", status: 200, check: truncated,
+			class: Timeout, says: "no whole answer after ", status: 200, check: truncated,
 		},
 		{
 			name: "drips its body in chunks", talk: afterRequest(drip(ok+"Transfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n")),
@@ -172,7 +189,7 @@ func slowMerchants() []hostile {
 		},
 		{
 			name: "drips early hints", talk: afterRequest(drip("", "HTTP/1.1 103 Early Hints\r\n\r\n")), limits: Timeouts{Header: short},
-			class: Timeout, says: "no whole answer after 0.",
+			class: Timeout, says: "no whole answer after ",
 		},
 		{
 			name: "never closes after a whole answer", talk: answering(ok + "Connection: close\r\nContent-Length: 2\r\n\r\nok"),
@@ -185,7 +202,7 @@ func slowMerchants() []hostile {
 		},
 		{
 			name: "never reads", unseen: true, talk: func(_ int, conn net.Conn) { deaf(conn) }, notice: bigNotice, limits: Timeouts{Exchange: short},
-			class: Timeout, says: "no whole answer after 0.",
+			class: Timeout, says: "no whole answer after ",
 		},
 		{
 			name: "answers and never reads", unseen: true, notice: bigNotice, status: 200,
@@ -376,10 +393,10 @@ func tlsMerchants(t *testing.T) []hostile {
 			name: "hangs up in the handshake", tls: true, class: TLS, says: "EOF",
 			talk: func(_ int, conn net.Conn) { _, _ = conn.Read(make([]byte, 4096)) },
 		},
-		{name: "hangs in the handshake", tls: true, talk: silent, limits: Timeouts{TLS: short}, class: Timeout, says: "no TLS handshake after 0."},
+		{name: "hangs in the handshake", tls: true, talk: silent, limits: Timeouts{TLS: short}, class: Timeout, says: "no TLS handshake after "},
 		{
 			name: "drips its handshake", tls: true, talk: drip("\x16\x03\x03\x40\x00\x02\x00\x3f\xf0", "\x00"), limits: Timeouts{TLS: short},
-			class: Timeout, says: "no TLS handshake after 0.",
+			class: Timeout, says: "no TLS handshake after ",
 		},
 		{name: "warns without end", tls: true, talk: flood("", "\x15\x03\x03\x00\x02\x01\x64"), class: TLS, says: "too many"},
 		{name: "greets without end", tls: true, talk: flood("\x16\x03\x03\x40\x00\x02\xff\xff\xff", "\x16\x03\x03\x40\x00"), class: TLS, says: "exceeds maximum"},

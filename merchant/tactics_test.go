@@ -36,18 +36,15 @@ func afterRequest(talk func(int, net.Conn)) func(int, net.Conn) {
 	}
 }
 
-// drip sends first and then again and again, a byte at a time.
+// drip sends first, and then again a byte at a time, without end.
 func drip(first, again string) func(int, net.Conn) {
 	return func(_ int, conn net.Conn) {
 		tick := time.NewTicker(time.Millisecond)
 		defer tick.Stop()
-		for left := first + again; ; left = again {
-			for i := range len(left) {
-				if _, err := io.WriteString(conn, left[i:i+1]); err != nil {
-					return
-				}
-				<-tick.C
-			}
+		_, err := io.WriteString(conn, first)
+		for i := 0; err == nil; i++ {
+			<-tick.C
+			_, err = conn.Write([]byte{again[i%len(again)]})
 		}
 	}
 }
