@@ -1,7 +1,9 @@
 package merchant
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -32,6 +34,8 @@ const (
 	Reset       Class = "reset"    // the exchange broke off, or what came back was not HTTP
 	Redirect    Class = "redirect" // 3xx: never followed
 	Status      Class = "status"   // any other answer than 2xx
+
+	Unacknowledged Class = "unacknowledged" // 2xx, but not with the body that the endpoint's ack mode asks for
 )
 
 // Class is the kind of failure, read from Error; "" when the attempt is OK.
@@ -56,29 +60,67 @@ const (
 	handshaking step = "TLS handshake"
 )
 
-// stepError says at which step a connection failed.
+// stepError says at which step a connection failed, and how far it had come.
 type stepError struct {
 	step step
 	err  error
+	way  way
 }
 
 func (e *stepError) Error() string { return string(e.step) + ": " + e.err.Error() }
 func (e *stepError) Unwrap() error { return e.err }
 
-// judge says why an answer is not an acknowledgement; nil: it is one. Only 2xx
-// is. What else the answer asks for is noted in a.
-func judge(resp *http.Response, a *Attempt) error {
+// judgeStatus says why an answer is no acknowledgement, whatever its body; nil:
+// it may be one. What else the answer asks for is noted in a.
+func judgeStatus(resp *http.Response, a *Attempt) error {
 	code := resp.StatusCode
 	if code >= 200 && code <= 299 {
 		return nil
 	}
 	a.Gone = code == http.StatusGone
 	a.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), time.Now())
-	answer := strings.TrimSpace(strconv.Itoa(code) + " " + http.StatusText(code))
 	if code >= 300 && code <= 399 {
-		return &failure{Redirect, "it answered " + answer + "; redirects are not followed: register the final URL"}
+		return &failure{Redirect, "it answered " + named(code) + "; redirects are not followed: register the final URL"}
 	}
-	return &failure{Status, "it answered " + answer}
+	return &failure{Status, "it answered " + named(code)}
+}
+
+// named is a status with its name: "404 Not Found".
+func named(code int) string {
+	return strings.TrimSpace(strconv.Itoa(code) + " " + http.StatusText(code))
+}
+
+// judgeAck says why the body of a 2xx is not the acknowledgement that an
+// endpoint's mode asks for; nil: it is. A mode that this release does not know
+// is never satisfied: the notice comes again, and may meet one that does.
+func judgeAck(mode AckMode, a *Attempt) error {
+	var wanted string
+	var given bool
+	switch body := a.Answer.Body; mode {
+	case "", Ack2xx:
+		return nil
+	case AckSuccess:
+		wanted, given = "success", bytes.EqualFold(bytes.TrimSpace(body), []byte("success"))
+	case AckCodeSuccess:
+		wanted, given = `{"code":"SUCCESS"}`, codeOf(body) == "SUCCESS"
+	default:
+		return &failure{Unacknowledged, fmt.Sprintf("the endpoint's ack mode %q is unknown here", clip(string(mode), 32))}
+	}
+	if given && !a.Answer.Truncated { // what was cut off may unsay it
+		return nil
+	}
+	return &failure{Unacknowledged, "it answered " + named(a.HTTPStatus) + ", but not with the body " + wanted + a.Answer.hint()}
+}
+
+// codeOf is the code in a JSON object; "" when there is none.
+func codeOf(body []byte) string {
+	var answer struct {
+		Code string `json:"code"`
+	}
+	if json.Unmarshal(body, &answer) != nil {
+		return ""
+	}
+	return answer.Code
 }
 
 // retryAfter reads a Retry-After header, RFC 9110 section 10.2.3: seconds or a
@@ -125,7 +167,7 @@ func classify(ctx context.Context, err error, took time.Duration) (Class, string
 		return Timeout, fmt.Sprintf("no %s after %s", at, seconds(took))
 	case timedOut(err):
 		return Timeout, "no whole answer after " + seconds(took)
-	case at == connecting:
+	case at == connecting && !errors.Is(err, syscall.ECONNRESET): // somebody is there, and hung up on us
 		return Unreachable, "no way to the host: " + clip(rootOf(err), 200)
 	case at == handshaking:
 		return TLS, clip(rootOf(err), 200)

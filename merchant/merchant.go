@@ -4,6 +4,7 @@
 package merchant
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/orderflow/orderflow/internal/ident"
@@ -35,6 +36,7 @@ type Endpoint struct {
 	// PublicKey is the merchant's to verify with, when the newest secret signs
 	// v1a: whpk_….
 	PublicKey string
+	Ack       AckMode
 	Paused    bool
 	CreatedAt time.Time
 }
@@ -45,6 +47,22 @@ func (e Endpoint) Scheme() Scheme {
 		return V1A
 	}
 	return V1
+}
+
+// AckMode is the answer by which an endpoint acknowledges a notice.
+type AckMode string
+
+// The modes; the zero value is Ack2xx. By the others, handlers that were
+// written for Alipay or WeChat Pay take notices unchanged.
+const (
+	Ack2xx         AckMode = "2xx"
+	AckSuccess     AckMode = "success"      // 2xx and the body success, in small or capital letters
+	AckCodeSuccess AckMode = "code-success" // 2xx and the JSON body {"code":"SUCCESS"}
+)
+
+// Valid says whether there is such a mode.
+func (m AckMode) Valid() bool {
+	return m == "" || m == Ack2xx || m == AckSuccess || m == AckCodeSuccess
 }
 
 // Wants says whether the endpoint takes notices of this type now.
@@ -80,4 +98,24 @@ type Attempt struct {
 
 	RetryAfter time.Duration // what the merchant asked for, at most MaxRetryAfter; 0: nothing
 	Gone       bool          // it answered 410: it wants no more of this
+
+	Remote netip.AddrPort // whom we connected to, or tried to; zero when nobody, or when it is blocked
+	Timing Timing
+	Answer Answer
+}
+
+// Timing is where an attempt's time went. A part that did not take place is 0:
+// on a kept connection only FirstByte is left.
+type Timing struct {
+	DNS, Connect, TLS time.Duration
+	FirstByte         time.Duration // of the answer, from the beginning of the attempt
+}
+
+// Answer is what is kept of a merchant's answer. It is a stranger's: its
+// headers are made fit to be shown, its body is as it came.
+type Answer struct {
+	Body      []byte // at most 16 KiB, never decompressed
+	Truncated bool   // there was more of it, or it broke off
+
+	ContentType, ContentEncoding, Location, RetryAfter, Server, Date, RequestID string
 }

@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -35,10 +34,16 @@ func notice() Notice {
 
 // listen serves each connection on loopback with talk, which is told whether it
 // is the first, second, …; all of them are closed and over when the test ends.
-func listen(t *testing.T, talk func(nth int, conn net.Conn)) string {
+func listen(t testing.TB, talk func(nth int, conn net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
+	serveConnections(t, l, talk)
+	return l.Addr().String()
+}
+
+func serveConnections(t testing.TB, l net.Listener, talk func(nth int, conn net.Conn)) {
+	t.Helper()
 	var wg sync.WaitGroup
 	ctx, end := context.WithCancel(context.Background())
 	t.Cleanup(func() { end(); _ = l.Close(); wg.Wait() })
@@ -56,7 +61,6 @@ func listen(t *testing.T, talk func(nth int, conn net.Conn)) string {
 			})
 		}
 	})
-	return l.Addr().String()
 }
 
 // answering reads one request and answers it with these bytes, then waits for
@@ -84,40 +88,30 @@ func reset(conn net.Conn) {
 	_ = conn.Close()
 }
 
-// drip sends a chunked body a byte at a time, for ever.
-func drip(_ int, conn net.Conn) {
-	readRequest(conn)
-	_, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-	for tick := time.NewTicker(5 * time.Millisecond); err == nil; <-tick.C {
-		_, err = io.WriteString(conn, "1\r\nx\r\n")
-	}
+// resolveTo is a resolver to which every name has these addresses.
+func resolveTo(ips ...netip.Addr) *net.Resolver {
+	return resolveBy(func() []netip.Addr { return ips })
 }
 
-// flood sends a body without end as fast as it is taken.
-func flood(_ int, conn net.Conn) {
-	readRequest(conn)
-	_, err := io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
-	for block := make([]byte, 8<<10); err == nil; {
-		_, err = conn.Write(block)
-	}
-}
-
-// resolveTo is a resolver to which every name has this IPv4 address.
-func resolveTo(ip netip.Addr) *net.Resolver {
+// resolveBy is a resolver to which every name has the addresses of the moment.
+func resolveBy(now func() []netip.Addr) *net.Resolver {
 	return &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
 		go func() {
 			defer theirs.Close()
-			for answerName(theirs, ip) {
+			for answerName(theirs, now()) {
 			}
 		}()
 		return ours, nil
 	}}
 }
 
-// answerName answers one DNS query in its TCP form: the question again, and for
-// an A query one record that points back at the name.
-func answerName(conn net.Conn, ip netip.Addr) bool {
+// The types of record that a name server is asked for.
+const typeA, typeAAAA = 1, 28
+
+// answerName answers one DNS query in its TCP form: the question again, and a
+// record for every address of the type asked for.
+func answerName(conn net.Conn, ips []netip.Addr) bool {
 	var size uint16
 	if binary.Read(conn, binary.BigEndian, &size) != nil {
 		return false
@@ -132,10 +126,12 @@ func answerName(conn net.Conn, ip netip.Addr) bool {
 	}
 	end += 5 // the root, the type and the class
 	a := append([]byte{q[0], q[1], 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0}, q[12:end]...)
-	if q[end-3] == 1 {
-		a[7] = 1
-		a = append(a, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4)
-		a = append(a, ip.AsSlice()...)
+	for _, ip := range ips {
+		if asked := q[end-3]; asked == typeA && ip.Is4() || asked == typeAAAA && ip.Is6() {
+			a[7]++
+			a = append(a, 0xc0, 12, 0, asked, 0, 1, 0, 0, 0, 0, 0, byte(len(ip.AsSlice())))
+			a = append(a, ip.AsSlice()...)
+		}
 	}
 	_, err := conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(a))), a...))
 	return err == nil

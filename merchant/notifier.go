@@ -5,17 +5,14 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strconv"
 	"time"
 
 	"go.uber.org/zap"
 )
-
-// maxAnswer is how much of an answer is read, its headers and its body each.
-const maxAnswer = 16 << 10
 
 // Timeouts bound the parts of one try; what is zero has the default named.
 type Timeouts struct {
@@ -54,6 +51,7 @@ type Notifier struct {
 	allowLoopback bool
 	timeouts      Timeouts
 	dialer        net.Dialer
+	reach         func(ctx context.Context, network, addr string) (net.Conn, error) // by the dialer, or by what a test puts around it
 	tls           *tls.Config
 	transport     http.RoundTripper
 	log           *zap.Logger
@@ -71,9 +69,9 @@ func NewNotifier(o Options) *Notifier {
 	if n.log == nil {
 		n.log = zap.NewNop()
 	}
-	n.dialer.Timeout = n.timeouts.Connect
+	n.dialer.Timeout, n.reach = n.timeouts.Connect, n.dialer.DialContext
 	if !n.allowLoopback {
-		n.dialer.Control = newGuard().Safe
+		n.dialer.Control = newGuard(noticePort).Safe
 	}
 	n.transport = o.Transport
 	if n.transport == nil {
@@ -103,33 +101,59 @@ func (n *Notifier) newTransport(idlePerHost int) *http.Transport {
 }
 
 func (n *Notifier) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	conn, err := n.dialer.DialContext(ctx, network, addr)
+	conn, err := n.connect(ctx, network, addr)
 	if err != nil {
-		return nil, &stepError{connecting, err}
+		return nil, err
 	}
 	return conn, nil
+}
+
+func (n *Notifier) connect(ctx context.Context, network, addr string) (*connection, error) {
+	var w way
+	began := time.Now()
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		DNSDone: func(httptrace.DNSDoneInfo) { w.dns = time.Since(began) },
+	})
+	conn, err := n.reach(ctx, network, addr)
+	w.connect = time.Since(began) - w.dns
+	if err != nil {
+		w.remote = triedAddress(err)
+		return nil, &stepError{connecting, err, w}
+	}
+	w.remote = addrPort(conn.RemoteAddr())
+	return &connection{conn, w}, nil
 }
 
 // dialTLS does the handshake here, and not in the transport, so that its
 // failures are known for what they are.
 func (n *Notifier) dialTLS(ctx context.Context, network, addr string) (net.Conn, error) {
-	plain, err := n.dial(ctx, network, addr)
+	conn, err := n.connect(ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
+	if err := n.secure(ctx, conn, addr); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return conn, nil
+}
+
+// secure puts TLS over a connection.
+func (n *Notifier) secure(ctx context.Context, conn *connection, addr string) (err error) {
 	config := n.tls.Clone()
 	if config.ServerName, _, err = net.SplitHostPort(addr); err != nil {
-		_ = plain.Close()
-		return nil, &stepError{handshaking, err}
+		return &stepError{handshaking, err, conn.way}
 	}
 	ctx, cancel := context.WithTimeout(ctx, n.timeouts.TLS)
 	defer cancel()
-	conn := tls.Client(plain, config)
-	if err := conn.HandshakeContext(ctx); err != nil {
-		_ = plain.Close()
-		return nil, &stepError{handshaking, err}
+	began, secured := time.Now(), tls.Client(conn.Conn, config)
+	err = secured.HandshakeContext(ctx)
+	conn.way.tls = time.Since(began)
+	if err != nil {
+		return &stepError{handshaking, err, conn.way}
 	}
-	return conn, nil
+	conn.Conn = secured
+	return nil
 }
 
 // Send makes one try. It always returns an Attempt that can be logged, within
@@ -155,32 +179,26 @@ func (n *Notifier) Send(ctx context.Context, e Endpoint, notice Notice) Attempt 
 func (n *Notifier) exchange(ctx context.Context, e Endpoint, notice Notice, a *Attempt) error {
 	ctx, cancel := context.WithTimeout(ctx, n.timeouts.Exchange)
 	defer cancel()
-	req, err := n.request(ctx, e, notice, a.At)
+	t := newTrace(a.At)
+	req, err := n.request(httptrace.WithClientTrace(ctx, &t.hooks), e, notice, a.At)
 	if err != nil {
 		return err
 	}
 	resp, err := n.transport.RoundTrip(req)
+	t.note(a, err)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
 	a.HTTPStatus = resp.StatusCode
-	broken := drain(resp)
-	if err := judge(resp, a); err != nil {
+	broken := a.Answer.read(resp)
+	if err := judgeStatus(resp, a); err != nil {
 		return err
 	}
-	return broken
-}
-
-// drain reads the answer's body, so that the connection can be used again. A
-// body over the limit is let go together with its connection. After a 101 the
-// connection is a bare socket that no timeout reaches: nothing is read from it.
-func drain(resp *http.Response) error {
-	if resp.StatusCode == http.StatusSwitchingProtocols {
-		return nil
+	if broken != nil {
+		return broken
 	}
-	_, err := io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
-	return err
+	return judgeAck(e.Ack, a)
 }
 
 func (n *Notifier) request(ctx context.Context, e Endpoint, notice Notice, at time.Time) (*http.Request, error) {

@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"strings"
 
 	"code.dny.dev/ssrf"
 )
 
-const maxURL = 2048
+const (
+	maxURL     = 2048
+	noticePort = 443
+)
 
 // CheckURL says why notices may not be sent to a URL; nil: they may. It looks
 // at the text alone. Where a host name leads is checked at each connection,
@@ -34,18 +38,39 @@ func CheckURL(raw string, allowLoopback bool) error {
 	case u.Port() != "" && u.Port() != "443":
 		return fmt.Errorf("the URL names port %s; notices go to port 443 only", clip(u.Port(), 16))
 	}
-	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && newGuard().SafeAddr(ip) != nil {
+	return checkHost(u.Hostname())
+}
+
+func checkHost(host string) error {
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case err == nil && newGuard(noticePort).SafeAddr(ip) != nil:
 		return fmt.Errorf("%s is a private or reserved address; notices go to public ones only", ip)
+	case err != nil && endsInNumber(host):
+		return fmt.Errorf("the host %q ends in a number and is not an IPv4 address such as 8.8.8.8", clip(host, 100))
 	}
 	return nil
 }
 
+// endsInNumber says whether a host would be read as an IPv4 address by browsers
+// and C libraries, https://url.spec.whatwg.org/#ends-in-a-number-checker:
+// 2130706433, 0x7f.1 and 127.1 are all 127.0.0.1 there. No top-level domain is a
+// number.
+func endsInNumber(host string) bool {
+	host = strings.TrimSuffix(host, ".")
+	last := strings.ToLower(host[strings.LastIndexByte(host, '.')+1:])
+	if hex, ok := strings.CutPrefix(last, "0x"); ok {
+		return strings.Trim(hex, "0123456789abcdef") == ""
+	}
+	return last != "" && strings.Trim(last, "0123456789") == ""
+}
+
 // newGuard judges the address of every connection before it is made: public
-// addresses at port 443 only. 168.63.129.16 is Azure's host agent: a public
+// addresses at one port only. 168.63.129.16 is Azure's host agent: a public
 // number that each virtual machine there reaches inside.
-func newGuard() *ssrf.Guardian {
+func newGuard(port uint16) *ssrf.Guardian {
 	return ssrf.New(
-		ssrf.WithPorts(443),
+		ssrf.WithPorts(port),
 		ssrf.WithDeniedV4Prefixes(netip.MustParsePrefix("168.63.129.16/32")),
 	)
 }
