@@ -4,6 +4,7 @@
 package merchant
 
 import (
+	"slices"
 	"time"
 
 	"github.com/orderflow/orderflow/internal/ident"
@@ -28,24 +29,19 @@ type Endpoint struct {
 	ID         EndpointID
 	MerchantID string
 	URL        string
-	Events     []string // types it wants; empty: all
+	Events     []string // types and families that it subscribes to; empty: all
 	Secrets    []string // whsec_…, newest first; every live one signs
 	Paused     bool
 	CreatedAt  time.Time
 }
 
-// Wants says whether the endpoint takes notices of this type now.
-func (e Endpoint) Wants(eventType string) bool {
-	if e.Paused {
-		return false
-	}
-	for _, t := range e.Events {
-		if t == eventType {
-			return true
-		}
-	}
-	return len(e.Events) == 0
+// Subscribes says whether the endpoint is to hear of a type, paused or not.
+func (e Endpoint) Subscribes(eventType string) bool {
+	return len(e.Events) == 0 || slices.ContainsFunc(e.Events, func(s string) bool { return covers(s, eventType) })
 }
+
+// Wants says whether the endpoint takes notices of this type now.
+func (e Endpoint) Wants(eventType string) bool { return !e.Paused && e.Subscribes(eventType) }
 
 // Notice is one thing to tell a merchant. ID and Body stay the same on every
 // try.
