@@ -73,6 +73,14 @@ func (d *DB) Endpoints(ctx context.Context, merchantID string) ([]merchant.Endpo
 	return col(rows, endpointModel.endpoint), nil
 }
 
+// ChangeEndpoint gives an endpoint another URL and other subscriptions. What is
+// told from then on goes by them, and so does what is still to be told.
+func (d *DB) ChangeEndpoint(ctx context.Context, e merchant.Endpoint) error {
+	row := endpointModel{URL: e.URL, Events: append([]string{}, e.Events...)}
+	q := d.NewUpdate().Model(&row).Column("url", "events")
+	return wrap(touched(itsOwn(q, e.MerchantID, e.ID).Exec(ctx)), "change endpoint "+e.ID.String())
+}
+
 // RotateEndpoint puts a new secret before an endpoint's others. The last three
 // sign, so the merchant can change over while both are good.
 func (d *DB) RotateEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, newSecret string) error {
