@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/orderflow/orderflow/internal/ident"
 	"github.com/orderflow/orderflow/merchant"
@@ -38,14 +39,36 @@ func (s *server) createEndpoint(ctx context.Context, in *createEndpointInput) (*
 	return shown(e), nil
 }
 
+type changeEndpointInput struct {
+	EndpointPath
+	Body api.NewEndpoint
+}
+
+// changeEndpoint gives an endpoint the URL and the subscriptions of the body:
+// without events it is told of all. Its secret stays.
+func (s *server) changeEndpoint(ctx context.Context, in *changeEndpointInput) (*endpointOutput, error) {
+	id, err := in.endpointID(callOf(ctx))
+	if err != nil {
+		return nil, err
+	}
+	if err := s.checkEndpoint(in.Body); err != nil {
+		return nil, err
+	}
+	if err := s.opt.Admin.ChangeEndpoint(ctx, merchant.Endpoint{ID: id, MerchantID: in.ID, URL: in.Body.URL, Events: in.Body.Events}); err != nil {
+		return nil, err
+	}
+	return s.endpoint(ctx, in.ID, id)
+}
+
 func (s *server) checkEndpoint(e api.NewEndpoint) error {
 	var wrong []api.FieldError
 	if err := merchant.CheckURL(e.URL, s.opt.AllowInsecureEndpoints); err != nil {
 		wrong = append(wrong, api.FieldError{Location: "body.url", Message: err.Error()})
 	}
+	known := merchant.Subscriptions()
 	for i, t := range e.Events {
-		if t == "" || !printable(t) {
-			wrong = append(wrong, api.FieldError{Location: fmt.Sprintf("body.events[%d]", i), Message: "want a type of notice such as order.paid"})
+		if !slices.Contains(known, t) {
+			wrong = append(wrong, api.FieldError{Location: fmt.Sprintf("body.events[%d]", i), Message: "want one of: " + strings.Join(known, ", ")})
 		}
 	}
 	if len(wrong) > 0 {
@@ -75,13 +98,14 @@ func (s *server) endpoints(ctx context.Context, merchantID string) ([]merchant.E
 	return s.opt.Admin.Endpoints(ctx, merchantID)
 }
 
-type endpointPath struct {
+// EndpointPath names an endpoint of a merchant.
+type EndpointPath struct {
 	MerchantPath
 	Endpoint string `path:"endpoint" maxLength:"36" doc:"An endpoint's id."`
 }
 
 // endpointID reads the endpoint of a path, if the caller may see its merchant.
-func (in *endpointPath) endpointID(c *call) (id merchant.EndpointID, err error) {
+func (in *EndpointPath) endpointID(c *call) (id merchant.EndpointID, err error) {
 	if err := c.sees(in.ID); err != nil {
 		return id, err
 	}
@@ -93,7 +117,7 @@ func (in *endpointPath) endpointID(c *call) (id merchant.EndpointID, err error) 
 
 // rotateEndpoint gives an endpoint a new secret. The ones before go on signing
 // for a while, so that the merchant can change over.
-func (s *server) rotateEndpoint(ctx context.Context, in *endpointPath) (*endpointOutput, error) {
+func (s *server) rotateEndpoint(ctx context.Context, in *EndpointPath) (*endpointOutput, error) {
 	id, err := in.endpointID(callOf(ctx))
 	if err != nil {
 		return nil, err
@@ -110,15 +134,15 @@ func (s *server) rotateEndpoint(ctx context.Context, in *endpointPath) (*endpoin
 	return out, nil
 }
 
-func (s *server) pauseEndpoint(ctx context.Context, in *endpointPath) (*endpointOutput, error) {
+func (s *server) pauseEndpoint(ctx context.Context, in *EndpointPath) (*endpointOutput, error) {
 	return s.setPaused(ctx, in, true)
 }
 
-func (s *server) resumeEndpoint(ctx context.Context, in *endpointPath) (*endpointOutput, error) {
+func (s *server) resumeEndpoint(ctx context.Context, in *EndpointPath) (*endpointOutput, error) {
 	return s.setPaused(ctx, in, false)
 }
 
-func (s *server) setPaused(ctx context.Context, in *endpointPath, paused bool) (*endpointOutput, error) {
+func (s *server) setPaused(ctx context.Context, in *EndpointPath, paused bool) (*endpointOutput, error) {
 	id, err := in.endpointID(callOf(ctx))
 	if err != nil {
 		return nil, err
@@ -129,7 +153,7 @@ func (s *server) setPaused(ctx context.Context, in *endpointPath, paused bool) (
 	return s.endpoint(ctx, in.ID, id)
 }
 
-func (s *server) deleteEndpoint(ctx context.Context, in *endpointPath) (*struct{}, error) {
+func (s *server) deleteEndpoint(ctx context.Context, in *EndpointPath) (*struct{}, error) {
 	id, err := in.endpointID(callOf(ctx))
 	if err != nil {
 		return nil, err

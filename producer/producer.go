@@ -25,6 +25,7 @@ import (
 	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/payment"
+	"github.com/orderflow/orderflow/producer/api"
 	"github.com/orderflow/orderflow/tasks"
 )
 
@@ -56,6 +57,8 @@ type Admin interface {
 
 	CreateEndpoint(ctx context.Context, e merchant.Endpoint) error
 	Endpoints(ctx context.Context, merchantID string) ([]merchant.Endpoint, error)
+	// ChangeEndpoint gives an endpoint another URL and other subscriptions.
+	ChangeEndpoint(ctx context.Context, e merchant.Endpoint) error
 	RotateEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, secret string) error
 	PauseEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, paused bool) error
 	DeleteEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID) error
@@ -107,6 +110,8 @@ type server struct {
 	mux       *http.ServeMux
 	api       huma.API
 	openapi   []byte
+
+	eventTypes []api.EventType // the catalogue, made once
 }
 
 // New makes the door. It answers every path: mount what else there is before
@@ -152,6 +157,8 @@ func newServer(opt Options) *server {
 		merchants: newMerchants(opt.Admin, opt.Now),
 		allowed:   http.NewCrossOriginProtection(),
 		mux:       http.NewServeMux(),
+
+		eventTypes: EventTypes(),
 	}
 	s.api = newAPI(s.mux)
 	for _, r := range routes() {

@@ -247,6 +247,10 @@ func (m *memory) endpoint(merchantID string, id merchant.EndpointID, change func
 	return nil
 }
 
+func (m *memory) ChangeEndpoint(_ context.Context, e merchant.Endpoint) error {
+	return m.endpoint(e.MerchantID, e.ID, func(i int) { m.endpoints[i].URL, m.endpoints[i].Events = e.URL, e.Events })
+}
+
 func (m *memory) RotateEndpoint(_ context.Context, merchantID string, id merchant.EndpointID, secret string) error {
 	return m.endpoint(merchantID, id, func(i int) { m.endpoints[i].Secrets = append([]string{secret}, m.endpoints[i].Secrets...) })
 }
