@@ -205,9 +205,10 @@ func slowMerchants() []hostile {
 			class: Timeout, says: "no whole answer after ",
 		},
 		{
-			name: "answers and never reads", unseen: true, notice: bigNotice, status: 200,
+			name: "answers and reads no further", unseen: true, notice: bigNotice, status: 200,
 			talk: func(_ int, conn net.Conn) {
-				_, _ = io.WriteString(conn, ok+"Content-Length: 0\r\n\r\n")
+				_, _ = conn.Read(make([]byte, 1)) // an answer before it is asked for is none
+				_, _ = io.WriteString(conn, ok+"Content-Length: 2\r\n\r\nok")
 				deaf(conn)
 			},
 		},
@@ -406,9 +407,10 @@ func tlsMerchants(t *testing.T) []hostile {
 			talk: overTLS(&tls.Config{Certificates: []tls.Certificate{sound}}, answering("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")),
 		},
 		{
-			name: "answers and never reads", unseen: true, tls: true, notice: bigNotice, status: 200,
+			name: "answers and reads no further", unseen: true, tls: true, notice: bigNotice, status: 200,
 			talk: overTLS(&tls.Config{Certificates: []tls.Certificate{sound}}, func(_ int, conn net.Conn) {
-				_, _ = io.WriteString(conn, ok)
+				_, _ = conn.Read(make([]byte, 1))
+				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 				deaf(conn.(*tls.Conn).NetConn())
 			}),
 		},
