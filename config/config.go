@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/orderflow/orderflow/internal/seal"
 )
 
 // Config is all settings. The zero value is of no use: get one from Load.
@@ -120,19 +122,8 @@ type Notify struct {
 
 // Secrets is what merchants' secrets are encrypted with.
 type Secrets struct {
-	Keys []SecretsKey // the first encrypts, all decrypt; empty: no endpoint can be made
+	Keys []seal.Key // the first encrypts, all decrypt; empty: no endpoint can be made
 }
-
-// SecretsKey is one key and its name. It does not print its bytes.
-type SecretsKey struct {
-	ID     string
-	Secret [32]byte
-}
-
-func (k SecretsKey) String() string { return "key " + k.ID }
-
-// GoString is String, for %#v.
-func (k SecretsKey) GoString() string { return k.String() }
 
 // Alert is how whoever is on duty is told, besides the log.
 type Alert struct {

@@ -1,16 +1,16 @@
 package config
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/orderflow/orderflow/internal/seal"
 )
 
 // The parsers below turn a setting's text into its value. Their errors say what
@@ -99,33 +99,22 @@ func roleNames() (names []string) {
 
 // secretsKeys reads a list of keys. Which of them is wrong is told by its place
 // in the list: a name may be half of a key that was pasted wrongly.
-func secretsKeys(s string) (keys []SecretsKey, err error) {
+func secretsKeys(s string) (keys []seal.Key, err error) {
 	if s == "" {
 		return nil, nil
 	}
 	for part := range strings.SplitSeq(s, ",") {
-		k, ok := secretsKey(strings.TrimSpace(part))
+		k, ok := seal.ParseKey(strings.TrimSpace(part))
 		if !ok {
 			return nil, fmt.Errorf("number %d is not a key: want id:base64, with commas between several, as `orderflow secrets generate` prints it", len(keys)+1)
 		}
-		if slices.ContainsFunc(keys, func(other SecretsKey) bool { return other.ID == k.ID }) {
+		if slices.ContainsFunc(keys, func(other seal.Key) bool { return other.ID == k.ID }) {
 			return nil, fmt.Errorf("number %d has the name of one before: want names that differ", len(keys)+1)
 		}
 		keys = append(keys, k)
 	}
 	return keys, nil
 }
-
-func secretsKey(s string) (k SecretsKey, ok bool) {
-	id, encoded, _ := strings.Cut(s, ":")
-	secret, err := base64.StdEncoding.Strict().DecodeString(encoded)
-	if err != nil || len(secret) != len(k.Secret) || !isKeyID.MatchString(id) {
-		return k, false
-	}
-	return SecretsKey{id, [32]byte(secret)}, true
-}
-
-var isKeyID = regexp.MustCompile(`^[a-z0-9_-]{1,32}$`)
 
 func webURL(s string) (string, error) {
 	u, err := url.Parse(s)

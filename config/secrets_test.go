@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/orderflow/orderflow/config"
+	"github.com/orderflow/orderflow/internal/seal"
 )
 
 var (
@@ -18,7 +19,7 @@ var (
 
 func TestSecretsKeys(t *testing.T) {
 	t.Parallel()
-	want := []config.SecretsKey{{ID: "k2", Secret: [32]byte([]byte("hush-hush-hush-hush-hush-hush-32"))}, {ID: "k_1-a"}}
+	want := []seal.Key{{ID: "k2", Secret: [32]byte([]byte("hush-hush-hush-hush-hush-hush-32"))}, {ID: "k_1-a"}}
 	for name, s := range map[string]config.Sources{
 		"environment": {Env: env("ORDERFLOW_SECRETS_KEYS=k2:" + someKey + ", k_1-a:" + otherKey)},
 		"file":        {Env: env(), File: write(t, "secrets_keys:\n  - k2:"+someKey+"\n  - k_1-a:"+otherKey+"\n")},

@@ -3,6 +3,8 @@ package config
 import (
 	"strings"
 	"time"
+
+	"github.com/orderflow/orderflow/internal/seal"
 )
 
 // setting is one row of the table: all that is known about a setting. Its flag
@@ -139,7 +141,7 @@ func settings() []setting {
 
 		{
 			name: "secrets_keys", conceals: everything, doc: "keys that encrypt merchants' secrets, as id:base64; the first encrypts, all decrypt; see `orderflow secrets`",
-			read: into(func(c *Config) *[]SecretsKey { return &c.Secrets.Keys }, secretsKeys),
+			read: into(func(c *Config) *[]seal.Key { return &c.Secrets.Keys }, secretsKeys),
 		},
 
 		{

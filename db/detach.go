@@ -37,8 +37,11 @@ func (d *DB) Detach(ctx context.Context, name string, now time.Time) error {
 	if m.To.After(now) {
 		return &order.Refusal{Step: "take out month " + name, Why: "it is not over"}
 	}
-	err = d.detach(ctx, m)
-	if err != nil {
+	if err = d.atRest(ctx, m); err == nil {
+		m.Sealed = true
+		err = d.detach(ctx, m)
+	}
+	if err != nil && m.Sealed { // by us, or by one who was killed
 		err = errors.Join(err, d.unseal(context.WithoutCancel(ctx), m))
 	}
 	var use *tasks.InUse
@@ -48,14 +51,12 @@ func (d *DB) Detach(ctx context.Context, name string, now time.Time) error {
 	return wrap(err, "take out month "+name)
 }
 
+// detach takes out a month that is at rest.
 func (d *DB) detach(ctx context.Context, m Month) error {
-	if err := d.atRest(ctx, m); err != nil {
-		return err
-	}
 	if err := d.seal(ctx, m); err != nil {
 		return err
 	}
-	if err := d.atRest(ctx, m); err != nil { // and stays so
+	if err := d.atRest(ctx, m); err != nil { // still, and from now on
 		return err
 	}
 	sums, err := d.sumUp(ctx, m)

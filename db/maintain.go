@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/orderflow/orderflow/tasks"
 )
 
@@ -40,8 +38,10 @@ func (d *DB) Maintain(ctx context.Context, keep tasks.Keep, now time.Time) (did 
 		return did, tasks.ErrMaintaining
 	}
 	defer func() {
-		_, unlock := conn.Exec(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", int64(maintenanceLock))
-		err = errors.Join(err, unlock)
+		ctx := context.WithoutCancel(ctx)
+		if _, unlock := conn.Exec(ctx, "SELECT pg_advisory_unlock($1)", int64(maintenanceLock)); unlock != nil {
+			err = errors.Join(err, conn.Conn().Close(ctx)) // the lock ends with it
+		}
 	}()
 	if did.Made, err = d.EnsureAhead(ctx, now); err != nil {
 		return did, err
@@ -81,24 +81,19 @@ func (d *DB) takeOutOld(ctx context.Context, after time.Duration, now time.Time,
 const answersPage = 2000
 
 // forgetAnswers deletes the answers from before a time.
-func (d *DB) forgetAnswers(ctx context.Context, before time.Time) (n int64, err error) {
+func (d *DB) forgetAnswers(ctx context.Context, until time.Time) (n int64, err error) {
 	var blocks int64
 	err = d.reading.QueryRow(ctx, "SELECT pg_relation_size('idempotency_keys') / current_setting('block_size')::bigint").Scan(&blocks)
 	if err != nil {
 		return 0, wrap(err, "forget answers")
 	}
 	for at := int64(0); at < blocks; at += answersPage {
-		var gone int64
-		err := pgx.BeginFunc(ctx, d.reading, func(tx pgx.Tx) error {
-			tag, err := tx.Exec(ctx, "DELETE FROM idempotency_keys WHERE ctid >= $1::tid AND ctid < $2::tid AND created_at < $3",
-				fmt.Sprintf("(%d,0)", at), fmt.Sprintf("(%d,0)", at+answersPage), before)
-			gone = tag.RowsAffected()
-			return err
-		})
+		tag, err := d.reading.Exec(ctx, "DELETE FROM idempotency_keys WHERE ctid >= $1::tid AND ctid < $2::tid AND created_at < $3",
+			fmt.Sprintf("(%d,0)", at), fmt.Sprintf("(%d,0)", at+answersPage), until)
 		if err != nil {
 			return n, wrap(err, "forget answers")
 		}
-		n += gone
+		n += tag.RowsAffected()
 	}
 	return n, nil
 }

@@ -15,24 +15,23 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// monthly are the tables that have a partition for each month, parents of
-// others last. An order's rows in all of them lie in the month in which it was
+// monthly are the tables that have a partition for each month, in the order in
+// which a transaction comes to them. An order's rows in all of them lie in the month in which it was
 // made: that time is what their identifiers begin with.
 var monthly = []struct {
 	name    string
-	of      string // the column that begins with the time
 	storage string // parameters of its partitions
 	only    bool   // its rows are only ever added
 }{
-	{"orders", "id", "fillfactor = 50", false},
-	{"attempts", "id", "fillfactor = 50", false},
-	{"refunds", "id", "fillfactor = 80", false},
-	{"order_events", "order_id", "", true},
-	{"stock_moves", "order_id", "", true},
-	{"ledger_postings", "order_id", "", true},
-	{"inbox", "subject", "", false},
-	{"notices", "id", "", false},
-	{"notice_attempts", "notice_id", "", false},
+	{"orders", "fillfactor = 50", false},
+	{"attempts", "fillfactor = 50", false},
+	{"refunds", "fillfactor = 80", false},
+	{"order_events", "", true},
+	{"stock_moves", "", true},
+	{"ledger_postings", "", true},
+	{"inbox", "", false},
+	{"notices", "", false},
+	{"notice_attempts", "", false},
 }
 
 // Month is a partition of all monthly tables.
@@ -44,12 +43,8 @@ type Month struct {
 	Sealed   bool      // it is being taken out: no order of it changes
 }
 
-// The partition of rows for which no month was made, and of those from before
-// there were months.
-const (
-	restOfTime = "default"
-	before     = "before"
-)
+// restOfTime is the partition of rows for which no month was made.
+const restOfTime = "default"
 
 // monthOf is the month of t, without its sizes.
 func monthOf(t time.Time) Month {
@@ -92,9 +87,9 @@ func (d *DB) Months(ctx context.Context) (list []Month, strays int64, err error)
 	var (
 		parent, leaf, bound string
 		tuples, size        int64
-		sealed              bool
+		isSealed            bool
 	)
-	_, err = pgx.ForEachRow(rows, []any{&parent, &leaf, &bound, &tuples, &size, &sealed}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&parent, &leaf, &bound, &tuples, &size, &isSealed}, func() (err error) {
 		name := strings.TrimPrefix(leaf, parent+"_")
 		if name == restOfTime {
 			strays += tuples
@@ -108,7 +103,7 @@ func (d *DB) Months(ctx context.Context) (list []Month, strays int64, err error)
 			}
 			byName[name] = m
 		}
-		m.Rows, m.Bytes, m.Sealed = m.Rows+tuples, m.Bytes+size, m.Sealed || sealed
+		m.Rows, m.Bytes, m.Sealed = m.Rows+tuples, m.Bytes+size, m.Sealed || isSealed
 		return nil
 	})
 	for _, m := range byName {
@@ -191,11 +186,13 @@ func (d *DB) makeMonth(ctx context.Context, m Month) (made bool, err error) {
 		return err
 	})
 	var pg *pgconn.PgError
-	switch {
-	case errors.As(err, &pg) && (pg.Code == "42P07" || pg.Code == "42P17"): // another process has just made it
-		return false, nil
-	case errors.As(err, &pg) && pg.Code == "23514": // rows of it lie in the default partition
-		return false, nil
+	if errors.As(err, &pg) {
+		switch pg.Code {
+		case "42P07", "42P17": // another process has just made it
+			return false, nil
+		case "23514": // rows of it lie in the default partition
+			return false, nil
+		}
 	}
 	return err == nil, err
 }

@@ -1,9 +1,11 @@
 package db_test
 
 import (
+	"context"
 	"errors"
-	"math/rand/v2"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -281,45 +283,112 @@ func TestASealedMonth(t *testing.T) {
 // Money goes back and callbacks come for old orders while their month is being
 // taken out: each is either done and keeps the month in, or refused.
 func TestTakingOutBesideChanges(t *testing.T) {
+	stages := []struct {
+		name  string
+		lock  string // stops it there
+		there string // whether it has come there
+	}{
+		{"before it is sealed", "LOCK TABLE orders_%s IN ROW EXCLUSIVE MODE", "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'orders_%s'::regclass AND NOT granted)"},
+		{"while it is summed up", "LOCK TABLE orders IN ACCESS SHARE MODE", "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = 'orders_%s'::regclass AND tgname = 'sealed')"},
+	}
+	refund := func(b *bench, o *order.Order, _ *order.Attempt) error {
+		return b.Update(b.ctx, o.ID, nil, func(o *order.Order) error { return refundSome(o, b.now()) })
+	}
+	callback := func(b *bench, _ *order.Order, a *order.Attempt) error {
+		return b.Receive(b.ctx, "sandbox", notice(a, "again", b.now()), []byte("{}"), b.now())
+	}
+	for i, tc := range []struct {
+		stage  int
+		what   string
+		change func(*bench, *order.Order, *order.Attempt) error
+		taken  bool
+	}{
+		{0, "a refund", refund, false},
+		{0, "a callback", callback, false},
+		{1, "a refund", refund, true},
+		{1, "a callback", callback, false},
+	} {
+		stage := stages[tc.stage]
+		t.Run(tc.what+" "+stage.name, func(t *testing.T) {
+			b := stocked(t)
+			at := longAgo()
+			o, a := b.finished(at)
+			b.settleAll(o)
+			balances := b.balances()
+			in := func(sql string) string { return strings.ReplaceAll(sql, "%s", db.MonthOf(at)) }
+
+			holder, err := b.HotPool().Begin(b.ctx)
+			require.NoError(t, err)
+			_, err = holder.Exec(b.ctx, in(stage.lock))
+			require.NoError(t, err)
+			taken := make(chan error, 1)
+			go func() { taken <- b.Detach(b.ctx, db.MonthOf(at), b.now()) }()
+			require.Eventually(t, func() bool {
+				var there bool
+				return b.NewRaw(in(stage.there)).Scan(b.ctx, &there) == nil && there
+			}, 10*time.Second, 5*time.Millisecond)
+			changed := tc.change(b, o, a)
+			require.NoError(t, holder.Rollback(b.ctx))
+			err = <-taken
+
+			owed := b.owes(tasks.About(tasks.RefundSubmit, ident.WithPart[order.Refund](o.ID, 0x40))) || b.owes(confirmKey(a))
+			require.NotEqual(t, tc.taken, owed, "case %d: nothing is owed about what is gone, and what keeps it in is still to be done", i)
+			if tc.taken {
+				require.NoError(t, err)
+				var refusal *order.Refusal
+				require.ErrorAs(t, changed, &refusal)
+				require.Equal(t, balances, b.balances())
+				return
+			}
+			require.NoError(t, changed)
+			var use *tasks.InUse
+			require.ErrorAs(t, err, &use)
+			list, _, err := b.Months(b.ctx)
+			require.NoError(t, err)
+			require.False(t, list[0].Sealed, "its orders can change again")
+		})
+	}
+}
+
+// Months come and go while orders are made and paid: nobody's is refused or lost.
+func TestMonthsBesideTraffic(t *testing.T) {
 	b := stocked(t)
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 1))
-	for round := range 8 {
-		at := longAgo().AddDate(0, -round, 0)
-		_, err := b.EnsureMonths(b.ctx, at, at)
-		require.NoError(t, err)
-		o, a := b.finished(at)
-		b.settleAll(o)
-		balances := b.balances()
-		var wg sync.WaitGroup
-		var taken, changed error
-		wait := time.Duration(random.IntN(40)) * time.Millisecond
-		wg.Go(func() { taken = b.Detach(b.ctx, db.MonthOf(at), b.now()) })
-		wg.Go(func() {
-			time.Sleep(wait) // spreads the change over the whole of it
-			if round%2 == 0 {
-				changed = b.Update(b.ctx, o.ID, nil, func(o *order.Order) error { return refundSome(o, b.now()) })
-			} else {
-				changed = b.Receive(b.ctx, "sandbox", notice(a, "again", b.now()), []byte("{}"), b.now())
+	ctx, stop := context.WithCancel(b.ctx)
+	var buyers sync.WaitGroup
+	var made atomic.Int64
+	for range 8 {
+		buyers.Go(func() {
+			for ctx.Err() == nil {
+				o, a := b.draft("CUP", 1)
+				if err := b.Create(b.ctx, o, nil); err != nil {
+					t.Error(err)
+				}
+				if err := b.Receive(b.ctx, "sandbox", notice(a, o.ID.String(), b.now()), []byte("{}"), b.now()); err != nil {
+					t.Error(err)
+				}
+				if err := b.Update(b.ctx, o.ID, nil, func(o *order.Order) error { return o.Receive(paid(a, b.now()), b.now()) }); err != nil {
+					t.Error(err)
+				}
+				made.Add(1)
 			}
 		})
-		wg.Wait()
-		findings, err := b.Audit(b.ctx)
-		require.NoError(t, err)
-		require.Empty(t, findings)
-		owed := b.owes(tasks.About(tasks.RefundSubmit, ident.WithPart[order.Refund](o.ID, 0x40))) || b.owes(confirmKey(a))
-		t.Logf("round %d after %v: taken out: %v; changed: %v", round, wait, taken, changed)
-		if taken == nil {
-			require.False(t, owed, "nothing is owed about what is gone")
-			require.Equal(t, balances, b.balances())
-			continue
-		}
-		var use *tasks.InUse
-		require.ErrorAs(t, taken, &use)
-		require.NoError(t, changed)
-		require.True(t, owed, "what keeps it in is still to be done")
 	}
+	defer buyers.Wait()
+	defer stop()
+	for i := range 5 {
+		at := longAgo().AddDate(0, -2*i-2, 0)
+		_, err := b.EnsureMonths(b.ctx, at, at)
+		require.NoError(t, err)
+		require.NoError(t, b.Detach(b.ctx, db.MonthOf(at), b.now()))
+	}
+	stop()
+	buyers.Wait()
+	var paid int64
+	require.NoError(t, b.NewRaw("SELECT count(*) FROM orders WHERE status = 'paid'").Scan(b.ctx, &paid))
+	require.Equal(t, made.Load(), paid)
+	require.Positive(t, paid)
+	_, err := b.ExecContext(b.ctx, "DELETE FROM outbox WHERE kind = 'payment:confirm'")
+	require.NoError(t, err)
 }
 
 func TestMaintenance(t *testing.T) {

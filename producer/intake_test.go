@@ -63,9 +63,16 @@ func TestARefusalReadsNothing(t *testing.T) {
 	d.ServeHTTP(w, r)
 	answer{w, t}.problem(api.Overloaded)
 
+	named := d.call("app", "POST", "/v1/orders", draft, "X-Request-Id", "abc-1")
+	named.problem(api.Overloaded)
+	require.Equal(t, "abc-1", named.Header().Get("X-Request-Id"))
+	strange := d.call("app", "POST", "/v1/orders", draft, "X-Request-Id", `a"b`)
+	strange.problem(api.Overloaded)
+	require.NotContains(t, strange.Body.String(), `a\"b`)
+
 	d.call("", "POST", "/v1/orders", draft).problem(api.Unauthenticated)
 	d.call("merchant", "POST", "/v1/orders", draft).problem(api.Forbidden)
-	require.Equal(t, 1, f.asked)
+	require.Equal(t, 3, f.asked)
 
 	require.Len(t, d.logs.FilterMessage("request").All(), 2, "a thousand refusals are not a thousand lines")
 }

@@ -71,11 +71,11 @@ func Never(err error) Verdict { return Verdict{kind: never, err: err} }
 // Anew says that the row is fulfilled, and owed once more after a wait.
 func Anew(wait time.Duration) Verdict { return Verdict{kind: anew, wait: wait} }
 
-// IsDone says whether the row is fulfilled.
+// IsDone says whether the row is fulfilled, and owed no more.
 func (v Verdict) IsDone() bool { return v.kind == done }
 
-// IsAnew says whether the row is fulfilled, and owed once more.
-func (v Verdict) IsAnew() bool { return v.kind == anew }
+// Fulfils says whether the try did what was owed, be it owed once more or not.
+func (v Verdict) Fulfils() bool { return v.kind == done || v.kind == anew }
 
 // Err is why the row is not fulfilled; nil when it is.
 func (v Verdict) Err() error { return v.err }

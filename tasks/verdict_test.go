@@ -57,14 +57,14 @@ func TestVerdicts(t *testing.T) {
 			got, owed := tc.verdict.Next(was, now)
 			require.Equal(t, tc.owed, owed)
 			if !owed {
-				require.True(t, tc.verdict.IsDone())
+				require.True(t, tc.verdict.IsDone() && tc.verdict.Fulfils())
 				require.NoError(t, tc.verdict.Err())
 				return
 			}
 			require.False(t, tc.verdict.IsDone())
-			require.Equal(t, tc.verdict.IsAnew(), tc.name == "done, and due again")
+			require.Equal(t, tc.kind == tasks.MaintenanceRun, tc.verdict.Fulfils())
 			switch {
-			case tc.verdict.IsAnew():
+			case tc.verdict.Fulfils():
 				require.Zero(t, got.Attempts, "it begins anew")
 			case strings.HasPrefix(tc.name, "cut short by us"):
 				require.Equal(t, tc.attempts, got.Attempts, "it costs the row no try")

@@ -138,7 +138,7 @@ func (r *runner) outcome(t tasks.Settlement, err error) string {
 		return outcomeDead
 	case err != nil:
 		return outcomeLost
-	case t.Verdict.IsDone(), t.Verdict.IsAnew():
+	case t.Verdict.Fulfils():
 		return outcomeDone
 	}
 	if next, owed := t.Verdict.Next(t.Row, r.now()); owed && !next.DeadAt.IsZero() {

@@ -15,8 +15,8 @@ type maintenance struct{ Deps }
 
 const (
 	everyDay = 24 * time.Hour
-	// inAMoment is when to look again whether what another process is at is done.
-	inAMoment = 10 * time.Minute
+	// besideAnother is when to look again, where another process is at it.
+	besideAnother = 10 * time.Minute
 )
 
 func (maintenance) Kind() tasks.Kind { return tasks.MaintenanceRun }
@@ -26,7 +26,7 @@ func (w maintenance) Prepare(context.Context, []tasks.Row) (Do, error) {
 		did, err := w.Store.Maintain(ctx, w.Keep, w.Now())
 		switch {
 		case errors.Is(err, tasks.ErrMaintaining):
-			return tasks.Settlement{Row: row, Verdict: tasks.Anew(inAMoment)}
+			return tasks.Settlement{Row: row, Verdict: tasks.Anew(besideAnother)}
 		case err != nil:
 			return later(row, err)
 		}

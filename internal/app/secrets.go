@@ -13,18 +13,9 @@ import (
 	"github.com/orderflow/orderflow/internal/seal"
 )
 
-// SecretsKeys are the settings' keys.
-func SecretsKeys(c config.Secrets) []seal.Key {
-	keys := make([]seal.Key, len(c.Keys))
-	for i, k := range c.Keys {
-		keys[i] = seal.Key(k)
-	}
-	return keys
-}
-
 // OpenDB opens the settings' database with the keys of its secrets.
 func OpenDB(ctx context.Context, cfg config.Config, maxConns int) (*db.DB, error) {
-	keys, err := seal.New(SecretsKeys(cfg.Secrets)...)
+	keys, err := seal.New(cfg.Secrets.Keys...)
 	if err != nil {
 		return nil, fmt.Errorf("secrets_keys: %w", err)
 	}

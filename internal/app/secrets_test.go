@@ -11,6 +11,7 @@ import (
 
 	"github.com/orderflow/orderflow/config"
 	"github.com/orderflow/orderflow/db"
+	"github.com/orderflow/orderflow/internal/seal"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/producer/api"
 )
@@ -72,8 +73,8 @@ func TestTheKeyIsReplacedWhileNoticesAreSent(t *testing.T) {
 		m.notified(o.ID)
 		require.True(t, m.shop.notices(o.ID)[0].verifies(t, devEndpointSecret))
 	}
-	both, next := m.cfg, config.SecretsKey{ID: "next", Secret: [32]byte{1}}
-	both.Secrets.Keys = append([]config.SecretsKey{next}, m.cfg.Secrets.Keys...)
+	both, next := m.cfg, seal.Key{ID: "next", Secret: [32]byte{1}}
+	both.Secrets.Keys = append([]seal.Key{next}, m.cfg.Secrets.Keys...)
 	before := m.start(both)
 	told()
 	var wg sync.WaitGroup
@@ -92,7 +93,7 @@ func TestTheKeyIsReplacedWhileNoticesAreSent(t *testing.T) {
 	before.Stop()
 
 	after := m.cfg
-	after.Secrets.Keys = []config.SecretsKey{next}
+	after.Secrets.Keys = []seal.Key{next}
 	m.start(after)
 	told()
 }
@@ -120,7 +121,7 @@ func TestAServiceWithAnotherKeySaysSo(t *testing.T) {
 	core, logged := observer.New(zap.WarnLevel)
 	m.log = zap.New(core)
 	other := m.cfg
-	other.Secrets.Keys = []config.SecretsKey{{ID: "other"}}
+	other.Secrets.Keys = []seal.Key{{ID: "other"}}
 	m.start(other)
 	said := logged.FilterMessageSnippet("put the key back behind the others").All()
 	require.Len(t, said, 1)
@@ -144,7 +145,7 @@ func TestAServiceWithAnotherKeySaysSo(t *testing.T) {
 
 func TestTheSecretsStanding(t *testing.T) {
 	t.Parallel()
-	keys := config.Secrets{Keys: []config.SecretsKey{{ID: "a"}, {ID: "b"}}}
+	keys := config.Secrets{Keys: []seal.Key{{ID: "a"}, {ID: "b"}}}
 	count := func(key string, n int64) db.SecretCount { return db.SecretCount{Key: key, Secrets: n} }
 	for name, c := range map[string]struct {
 		counts []db.SecretCount

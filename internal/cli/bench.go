@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/orderflow/orderflow/config"
-	"github.com/orderflow/orderflow/internal/app"
 	"github.com/orderflow/orderflow/internal/bench"
 )
 
@@ -43,7 +42,7 @@ have no orders. See bench/README.md.`,
 			}
 			o.Database, o.Redis = cfg.Database.URL, cfg.Redis.URL
 			if o.URL != "" {
-				o.Secret, o.Keys = cfg.Sandbox.Secret, app.SecretsKeys(cfg.Secrets)
+				o.Secret, o.Keys = cfg.Sandbox.Secret, cfg.Secrets.Keys
 			}
 			say, wipe := progressLine(c.ErrOrStderr())
 			o.Say = say

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
-	"github.com/orderflow/orderflow/config"
 	"github.com/orderflow/orderflow/db"
 	"github.com/orderflow/orderflow/internal/app"
 	"github.com/orderflow/orderflow/order"
@@ -71,11 +70,7 @@ func (h *hand) change(c *cobra.Command, id order.ID, take func(o *order.Order, b
 	if err != nil {
 		return nil, false, &usageError{err}
 	}
-	cfg, err := config.Load(sources(c, "database.url"))
-	if err != nil {
-		return nil, false, err
-	}
-	d, err := db.Open(c.Context(), cfg.Database.URL, 2)
+	cfg, d, err := openWith(c)
 	if err != nil {
 		return nil, false, err
 	}

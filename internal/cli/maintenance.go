@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/orderflow/orderflow/config"
 	"github.com/orderflow/orderflow/tasks"
 )
 
@@ -30,11 +29,7 @@ func newMaintenance() *cobra.Command {
 room it takes (rows are PostgreSQL's estimate), and when it is taken out, which
 keep.orders says. What was taken out is in the schema archive of the database.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := config.Load(sources(c, "database.url"))
-			if err != nil {
-				return err
-			}
-			d, err := openDB(c)
+			cfg, d, err := openWith(c)
 			if err != nil {
 				return err
 			}
@@ -64,11 +59,7 @@ keep.orders says. What was taken out is in the schema archive of the database.`,
 months that are older than keep.orders and at rest, forget the answers to
 Idempotency-Keys that are older than keep.answers.`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := config.Load(sources(c, "database.url"))
-			if err != nil {
-				return err
-			}
-			d, err := openDB(c)
+			cfg, d, err := openWith(c)
 			if err != nil {
 				return err
 			}

@@ -125,11 +125,18 @@ func sources(c *cobra.Command, required ...string) config.Sources {
 
 // openDB is for commands that work on the database alone.
 func openDB(c *cobra.Command) (*db.DB, error) {
+	_, d, err := openWith(c)
+	return d, err
+}
+
+// openWith is openDB for those that need the settings as well.
+func openWith(c *cobra.Command) (config.Config, *db.DB, error) {
 	cfg, err := config.Load(sources(c, "database.url"))
 	if err != nil {
-		return nil, err
+		return cfg, nil, err
 	}
-	return app.OpenDB(c.Context(), cfg, 2)
+	d, err := app.OpenDB(c.Context(), cfg, 2)
+	return cfg, d, err
 }
 
 // logger is a zap logger as the settings want it, on w.

@@ -6,9 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/orderflow/orderflow/config"
 	"github.com/orderflow/orderflow/db"
-	"github.com/orderflow/orderflow/internal/app"
 	"github.com/orderflow/orderflow/internal/seal"
 )
 
@@ -62,11 +60,7 @@ func newSecretsStatus() *cobra.Command {
 	c := &cobra.Command{
 		Use: "status", Short: "Count the secrets by the key that sealed them", Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := config.Load(sources(c, "database.url"))
-			if err != nil {
-				return err
-			}
-			d, err := app.OpenDB(c.Context(), cfg, 2)
+			cfg, d, err := openWith(c)
 			if err != nil {
 				return err
 			}
@@ -84,7 +78,7 @@ func newSecretsStatus() *cobra.Command {
 
 // secretLines are the keys that are set, in their order, and behind them what
 // was sealed with none of them.
-func secretLines(counts []db.SecretCount, keys []config.SecretsKey) []secretLine {
+func secretLines(counts []db.SecretCount, keys []seal.Key) []secretLine {
 	lines := []secretLine{}
 	line := map[string]int{}
 	for i, k := range keys {

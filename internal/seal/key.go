@@ -28,6 +28,16 @@ func NewKey(id string) Key {
 // that shows a key.
 func (k Key) Line() string { return k.ID + ":" + base64.StdEncoding.EncodeToString(k.Secret[:]) }
 
+// ParseKey is the inverse of Line.
+func ParseKey(line string) (k Key, ok bool) {
+	id, encoded, _ := strings.Cut(line, ":")
+	secret, err := base64.StdEncoding.Strict().DecodeString(encoded)
+	if err != nil || len(secret) != KeySize || !IsKeyID(id) {
+		return Key{}, false
+	}
+	return Key{id, [KeySize]byte(secret)}, true
+}
+
 // String shows the id alone.
 func (k Key) String() string { return "key " + k.ID }
 
