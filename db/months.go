@@ -38,7 +38,7 @@ var monthly = []struct {
 type Month struct {
 	Name     string    // "2026_11"; "before" is all that was made before there were months
 	From, To time.Time // To is not in it; From of "before" is zero
-	Rows     int64     // of all its tables, as PostgreSQL estimates
+	Rows     int64     // of all its tables, as PostgreSQL has counted them lately
 	Bytes    int64     // with indexes
 	Sealed   bool      // it is being taken out: no order of it changes
 }
@@ -75,9 +75,9 @@ func (m Month) bounds() (from, to uuid.UUID) {
 }
 
 // Months lists the months that there are, oldest first, and how many rows lie in
-// none of them, as PostgreSQL estimates: a few thousand may be said to be none.
+// none of them, as PostgreSQL has counted them lately.
 func (d *DB) Months(ctx context.Context) (list []Month, strays int64, err error) {
-	rows, err := d.reading.Query(ctx, `SELECT p.name, c.relname::text, pg_get_expr(c.relpartbound, c.oid), greatest(c.reltuples, 0)::bigint, pg_total_relation_size(c.oid),
+	rows, err := d.reading.Query(ctx, `SELECT p.name, c.relname::text, pg_get_expr(c.relpartbound, c.oid), greatest(c.reltuples::bigint, pg_stat_get_live_tuples(c.oid)), pg_total_relation_size(c.oid),
 			EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'sealed')
 		FROM unnest($1::text[]) AS p (name) JOIN pg_inherits i ON i.inhparent = p.name::regclass JOIN pg_class c ON c.oid = i.inhrelid`, monthlyNames())
 	if err != nil {

@@ -26,8 +26,8 @@ func newMaintenance() *cobra.Command {
 	months := &cobra.Command{
 		Use: "months", Short: "List the months into which the tables are divided", Args: exactly(0),
 		Long: `List the months into which the tables are divided: what was made in each, how much
-room it takes (rows are PostgreSQL's estimate), and when it is taken out, which
-keep.orders says. What was taken out is in the schema archive of the database.`,
+room it takes (rows as PostgreSQL has counted them lately), and when it is taken
+out, which keep.orders says. What was taken out is in the schema archive of the database.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, d, err := openWith(c)
 			if err != nil {
