@@ -25,7 +25,8 @@ type toy struct {
 	refuse int  // status of every third callback; 0: none
 	full   bool // there is no room for every second order
 	conns  atomic.Int64
-	enough func() // is told of each order
+	crowd  chan struct{} // nobody is answered before each buyer is connected; nil: at once
+	enough func()        // is told of each order
 }
 
 func (*toy) name() string                                               { return "toy" }
@@ -48,6 +49,12 @@ func (*toy) callback(r receipt) call { return call{path: "/callbacks", body: []b
 
 func (s *toy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
+	if s.crowd != nil {
+		select {
+		case <-s.crowd:
+		case <-time.After(5 * time.Second): // they are fewer
+		}
+	}
 	if r.URL.Path == "/orders" {
 		s.orders.Add(1)
 		s.enough()
@@ -74,8 +81,8 @@ func buys(t *testing.T, s *toy, l Load, enough int64) *book {
 	s.book = newBook()
 	server := httptest.NewUnstartedServer(s)
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			s.conns.Add(1)
+		if state == http.StateNew && s.conns.Add(1) == int64(l.Clients) && s.crowd != nil {
+			close(s.crowd)
 		}
 	}
 	server.Start()
@@ -94,7 +101,7 @@ func buys(t *testing.T, s *toy, l Load, enough int64) *book {
 
 func TestTheClosedLoopKeepsItsBuyersBusy(t *testing.T) {
 	t.Parallel()
-	s := &toy{}
+	s := &toy{crowd: make(chan struct{})} // or two of them could be through with all before the third begins
 	b := buys(t, s, Load{Clients: 3}, 60)
 	orders, through, wrong := b.tally()
 	require.GreaterOrEqual(t, orders, 60)
