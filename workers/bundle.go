@@ -50,12 +50,13 @@ func (r *runner) ProcessTask(ctx context.Context, t *asynq.Task) error {
 		r.log.Error("unreadable bundle archived; its rows will be put back", zap.String("kind", t.Type()), zap.Error(err))
 		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
 	}
+	reading := r.busy.read()
 	rows, err := r.store.Owed(ctx, r.spec.Kind, subjects, r.now().Add(clockSkew))
+	rows, release := r.busy.claim(reading, rows)
+	defer release()
 	if err != nil {
 		return err
 	}
-	rows, release := r.busy.claim(rows)
-	defer release()
 	if len(rows) == 0 {
 		return nil
 	}
@@ -173,27 +174,48 @@ func (r *runner) report(t tasks.Settlement, outcome string, err error) {
 		zap.String("outcome", outcome), zap.Int("attempt", t.Row.Attempts+1), zap.Duration("late", r.now().Sub(t.Row.DueAt)), zap.Error(err))
 }
 
-// busy keeps one process from trying a row twice at the same time, as happens
-// when Redis is emptied under it. A row that became due for a new reason is a
-// new generation and need not wait. Between processes the generation decides.
+// busy keeps one process from trying a row twice at the same time, or once more
+// when it was read before the first try was settled, as happens when Redis is
+// emptied under it. A row that became due for a new reason is a new generation
+// and need not wait. Between processes the generation decides.
 type busy struct {
-	mu   sync.Mutex
-	rows map[try]bool
+	mu      sync.Mutex
+	rows    map[try]bool
+	readers map[*reading]bool
 }
 
+// reading is rows being read; over are the tries that ended meanwhile.
+type reading struct{ over map[try]bool }
+
+// try is one life of a row: one that was done and is owed anew begins at
+// generation 0 again.
 type try struct {
 	tasks.Key
 	generation int
+	born       time.Time
 }
 
-func newBusy() *busy { return &busy{rows: map[try]bool{}} }
+func tryOf(r tasks.Row) try { return try{r.Key, r.Generation, r.CreatedAt.UTC()} }
 
-// claim returns the rows that nobody here is trying, and what gives them back.
-func (b *busy) claim(rows []tasks.Row) (mine []tasks.Row, release func()) {
+func newBusy() *busy { return &busy{rows: map[try]bool{}, readers: map[*reading]bool{}} }
+
+// read begins a reading, which ends with its claim.
+func (b *busy) read() *reading {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	r := &reading{over: map[try]bool{}}
+	b.readers[r] = true
+	return r
+}
+
+// claim returns the rows that nobody here is trying, or has tried since they were
+// read, and what gives them back.
+func (b *busy) claim(from *reading, rows []tasks.Row) (mine []tasks.Row, release func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.readers, from)
 	for _, r := range rows {
-		if t := (try{r.Key, r.Generation}); !b.rows[t] {
+		if t := tryOf(r); !b.rows[t] && !from.over[t] {
 			b.rows[t] = true
 			mine = append(mine, r)
 		}
@@ -202,7 +224,11 @@ func (b *busy) claim(rows []tasks.Row) (mine []tasks.Row, release func()) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		for _, r := range mine {
-			delete(b.rows, try{r.Key, r.Generation})
+			t := tryOf(r)
+			delete(b.rows, t)
+			for other := range b.readers {
+				other.over[t] = true
+			}
 		}
 	}
 }

@@ -38,6 +38,24 @@ func TestAMerchantIsToldOnce(t *testing.T) {
 	require.Equal(t, order.Paid, b.order(o.ID).Status, "telling is not delivering")
 }
 
+// Redis was emptied, and the row is handed over again while it is being tried:
+// who read it before that try was settled does not tell the merchant once more.
+func TestARowThatWasReadWhileItWasTriedIsNotTriedAgain(t *testing.T) {
+	b := newBench(t)
+	e := b.endpoint()
+	o, _ := b.paid()
+	first := b.runner(tasks.DeliveryNotify, b.here)
+	b.deps.Store = &meddler{Store: b.Store, afterOwed: func() {
+		require.NoError(t, first.ProcessTask(b.ctx, bundleOf(notifyOf(o))))
+	}}
+	require.NoError(t, b.run(notifyOf(o)))
+	require.Equal(t, []string{"delivery:notify done"}, b.outcomes)
+	require.Equal(t, 1, b.sender.told(e))
+	b.gone(notifyOf(o))
+	require.Empty(t, b.here.rows)
+	require.Empty(t, b.here.readers)
+}
+
 func TestWhatAMerchantsAnswerMeans(t *testing.T) {
 	shared := newBench(t)
 	for name, c := range map[string]struct {

@@ -14,6 +14,7 @@ import (
 type meddler struct {
 	Store
 	owed         func(tasks.Kind) error // an error of it is the call's
+	afterOwed    func()                 // between the reading and the trying
 	update       func() error
 	settle       func(tries []tasks.Settlement) error
 	beforeSettle func()
@@ -27,7 +28,11 @@ func (m *meddler) Owed(ctx context.Context, kind tasks.Kind, subjects []tasks.Su
 			return nil, err
 		}
 	}
-	return m.Store.Owed(ctx, kind, subjects, now)
+	rows, err := m.Store.Owed(ctx, kind, subjects, now)
+	if m.afterOwed != nil {
+		m.afterOwed()
+	}
+	return rows, err
 }
 
 func (m *meddler) Update(ctx context.Context, id order.ID, req *once.Request, fn func(*order.Order) error) error {
