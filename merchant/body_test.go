@@ -57,34 +57,6 @@ func told(t *testing.T, o *order.Order) []byte {
 	return n.Body
 }
 
-// What else a merchant hears of an order, and of which it hears nothing.
-func TestWhatAMerchantHears(t *testing.T) {
-	t.Parallel()
-	var heard []string
-	hear := func(o *order.Order) {
-		for _, e := range o.Events() {
-			if n, tells := NoticeOf(o, e); tells {
-				require.True(t, json.Valid(n.Body))
-				require.Contains(t, string(n.Body), `{"type":"`+n.Type+`"`)
-				heard = append(heard, n.Type)
-			}
-		}
-		o.Forget()
-	}
-	o := paidOrder(t)
-	hear(o)
-	require.NoError(t, o.Overdue(o.OverdueAt(1)))
-	require.NoError(t, o.Overdue(o.OverdueAt(2)))
-	hear(o)
-	require.NoError(t, o.Cancel("changed my mind", "app:shop", noon))
-	hear(o)
-	require.NoError(t, o.Revoke("stopped", "merchant:m_1", noon))
-	hear(o)
-	require.NoError(t, o.SucceedRefund(o.Refunds[0].ID, noon))
-	hear(o)
-	require.Equal(t, []string{OrderPaid, DeliveryOverdue, RevokeRequested, RefundSucceeded}, heard)
-}
-
 func TestOrderPaidBodyIsAlwaysJSON(t *testing.T) {
 	t.Parallel()
 	o := paidOrder(t)

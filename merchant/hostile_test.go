@@ -193,9 +193,9 @@ func slowMerchants() []hostile {
 		},
 		{
 			name: "never closes after a whole answer", talk: answering(ok + "Connection: close\r\nContent-Length: 2\r\n\r\nok"),
-			status: 200, check: body("ok"),
+			status: 200, check: answers("ok"),
 		},
-		{name: "sends more than its length", talk: answering(ok + "Content-Length: 2\r\n\r\nokHTTP/1.1 500 X\r\n\r\n"), status: 200, check: body("ok")},
+		{name: "sends more than its length", talk: answering(ok + "Content-Length: 2\r\n\r\nokHTTP/1.1 500 X\r\n\r\n"), status: 200, check: answers("ok")},
 		{
 			name: "never ends a body that its close would end", talk: answering(ok + "Connection: close\r\n\r\nok"),
 			limits: Timeouts{Exchange: short}, class: Timeout, status: 200, check: truncated,
@@ -288,11 +288,11 @@ func brokenMerchants() []hostile {
 		},
 		{
 			name: "hangs up in its body", talk: closing("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"),
-			class: Reset, says: "unexpected EOF", status: 200, check: body("half"),
+			class: Reset, says: "unexpected EOF", status: 200, check: answers("half"),
 		},
 		{
 			name: "hangs up in a chunk", talk: closing("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nhalf"),
-			class: Reset, says: "unexpected EOF", status: 200, check: body("half"),
+			class: Reset, says: "unexpected EOF", status: 200, check: answers("half"),
 		},
 		{
 			name: "hangs up in an acknowledgement", talk: closing("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nsuccess"), ack: AckSuccess,
@@ -300,7 +300,7 @@ func brokenMerchants() []hostile {
 		},
 		{
 			name: "refuses and breaks its body off", talk: closing("HTTP/1.1 500 X\r\nContent-Length: 100\r\n\r\nhalf"),
-			class: Status, says: "500", status: 500, check: body("half"),
+			class: Status, says: "500", status: 500, check: answers("half"),
 		},
 		{name: "does not speak HTTP", talk: answering("+PONG\r\n"), class: Reset, says: "malformed"},
 		{name: "has control characters in a header", talk: answering("HTTP/1.1 200 OK\r\nServer: \x1b[2J\r\n\r\n"), class: Reset, says: "malformed"},
@@ -418,7 +418,7 @@ func tlsMerchants(t *testing.T) []hostile {
 	}
 }
 
-func body(want string) func(*testing.T, Attempt) {
+func answers(want string) func(*testing.T, Attempt) {
 	return func(t *testing.T, a Attempt) { require.Equal(t, want, string(a.Answer.Body)) }
 }
 

@@ -5,6 +5,7 @@ package merchant
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/orderflow/orderflow/internal/ident"
@@ -29,7 +30,7 @@ type Endpoint struct {
 	ID         EndpointID
 	MerchantID string
 	URL        string
-	Events     []string // types it wants; empty: all
+	Events     []string // types and families that it subscribes to; empty: all
 	// Secrets are whsec_… or whsk_…, newest first; every one signs. They are there
 	// where they are needed: an endpoint that is listed has none.
 	Secrets []string
@@ -65,18 +66,13 @@ func (m AckMode) Valid() bool {
 	return m == "" || m == Ack2xx || m == AckSuccess || m == AckCodeSuccess
 }
 
-// Wants says whether the endpoint takes notices of this type now.
-func (e Endpoint) Wants(eventType string) bool {
-	if e.Paused {
-		return false
-	}
-	for _, t := range e.Events {
-		if t == eventType {
-			return true
-		}
-	}
-	return len(e.Events) == 0
+// Subscribes says whether the endpoint is to hear of a type, paused or not.
+func (e Endpoint) Subscribes(eventType string) bool {
+	return len(e.Events) == 0 || slices.ContainsFunc(e.Events, func(s string) bool { return covers(s, eventType) })
 }
+
+// Wants says whether the endpoint takes notices of this type now.
+func (e Endpoint) Wants(eventType string) bool { return !e.Paused && e.Subscribes(eventType) }
 
 // Notice is one thing to tell a merchant. ID and Body stay the same on every
 // try.

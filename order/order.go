@@ -27,6 +27,9 @@ const (
 	partDelivery byte = 0x80
 	partRevoke   byte = 0x81 // the notice that asks for a delivery to be stopped
 	partReminder byte = 0x82 // the notice that reminds of a delivery
+	partClosed   byte = 0x83 // the notice that it ended without money
+	partComplete byte = 0x84 // the notice that it is settled
+	partFailed   byte = 0xc0 // 0xc0–0xff: the notice that a refund failed, by the refund's own number
 
 	// Every payment can be refunded, and its refund be replaced twice when the
 	// channel closes it; the rest are asked for after the sale. 16 + 2 × 16 + 16
@@ -60,6 +63,23 @@ func RevokeNoticeID(id ID) ident.Of[Delivery] { return ident.WithPart[Delivery](
 // ReminderID is the identifier of the notice that reminds the merchant of a
 // delivery that is late.
 func ReminderID(id ID) ident.Of[Delivery] { return ident.WithPart[Delivery](id, partReminder) }
+
+// NoticeID identifies what a merchant is told of an order and needs not act on.
+type NoticeID = ident.Of[notice]
+
+type notice struct{}
+
+// ClosedNoticeID is the identifier of the notice that the order is closed.
+func ClosedNoticeID(id ID) NoticeID { return ident.WithPart[notice](id, partClosed) }
+
+// CompletedNoticeID is the identifier of the notice that the order is settled.
+func CompletedNoticeID(id ID) NoticeID { return ident.WithPart[notice](id, partComplete) }
+
+// RefundFailedNoticeID is the identifier of the notice that the channel cannot
+// make a refund. That it is made has the refund's own.
+func RefundFailedNoticeID(id RefundID) NoticeID {
+	return ident.WithPart[notice](id, id.Part()-partRefund+partFailed)
+}
 
 // Status is where an order stands. The strings are the API's.
 type Status string

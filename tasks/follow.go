@@ -27,7 +27,8 @@ func DefaultTerms() Terms {
 }
 
 // Follow says which tasks an event of o makes necessary and which it makes
-// pointless.
+// pointless. A MerchantNotify that is owed is about the notice that the event is
+// to the merchant (merchant.NoticeOf).
 func (t Terms) Follow(o *order.Order, e order.Event) (owed []Message, moot []Key) {
 	f := following{order: o, event: e}
 	d := e.Detail
@@ -37,6 +38,8 @@ func (t Terms) Follow(o *order.Order, e order.Event) (owed []Message, moot []Key
 	case order.EventClosing:
 		f.drop(About(OrderClose, o.ID))
 		f.closeOpenAttempts()
+	case order.EventClosed:
+		f.owe(About(MerchantNotify, order.ClosedNoticeID(o.ID)), e.At)
 	case order.EventAttemptOpened:
 		f.owe(About(PaymentQuery, d.Attempt), e.At.Add(t.FirstQuery))
 	case order.EventAttemptFailed, order.EventAttemptClosed: // the channel goes on being asked: money can come late
@@ -89,7 +92,10 @@ func (t Terms) followDelivery(f *following) {
 		f.owe(About(MerchantNotify, order.RevokeNoticeID(o.ID)), e.At)
 	case order.EventRevoked:
 		f.drop(revoke, About(MerchantNotify, order.RevokeNoticeID(o.ID)))
-	case order.EventCompleted, order.EventRefunded:
+	case order.EventCompleted:
+		f.drop(About(OrderComplete, o.ID))
+		f.owe(About(MerchantNotify, order.CompletedNoticeID(o.ID)), e.At)
+	case order.EventRefunded:
 		f.drop(About(OrderComplete, o.ID))
 	}
 }
@@ -98,19 +104,27 @@ func (t Terms) followDelivery(f *following) {
 func (t Terms) followRefund(f *following) {
 	o, e, d := f.order, f.event, f.event.Detail
 	submit, query := About(RefundSubmit, d.Refund), About(RefundQuery, d.Refund)
+	failed := About(MerchantNotify, order.RefundFailedNoticeID(d.Refund))
+	tells := d.Disposition == order.Applied && !o.Delivery.Untold // money that moved no order is not the merchant's
 	switch e.Type {
 	case order.EventRefundCreated:
 		f.owe(submit, e.At)
 		f.drop(About(PaymentReturn, d.Attempt))
 	case order.EventRefundRetried:
+		f.drop(failed)
 		f.owed = append(f.owed, ResubmitRefund(d.Refund, e.At))
 	case order.EventRefundSucceeded, order.EventRefundPaidOut:
-		f.drop(submit, query)
-		if d.Disposition == order.Applied && !o.Delivery.Untold {
+		f.drop(submit, query, failed)
+		if tells {
 			f.owe(About(MerchantNotify, d.Refund), e.At)
 		}
-	case order.EventRefundAbnormal, order.EventRefundClosed:
+	case order.EventRefundAbnormal:
 		f.drop(submit, query)
+		if tells {
+			f.owe(failed, e.At)
+		}
+	case order.EventRefundClosed:
+		f.drop(submit, query, failed)
 	case order.EventRefundCanceled:
 		f.drop(submit, query)
 		if d.Disposition == order.Mismatch { // it waits for a decision again, and no longer than before

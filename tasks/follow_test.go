@@ -57,6 +57,9 @@ func TestFollow(t *testing.T) {
 		remind   = tasks.About(tasks.MerchantNotify, order.ReminderID(id))
 		tell     = tasks.About(tasks.MerchantNotify, refund)
 		again    = tasks.ResubmitRefund(refund, noon)
+		failed   = tasks.About(tasks.MerchantNotify, order.RefundFailedNoticeID(refund))
+		closed   = tasks.About(tasks.MerchantNotify, order.ClosedNoticeID(id))
+		settled  = tasks.About(tasks.MerchantNotify, order.CompletedNoticeID(id))
 	)
 	for _, tc := range []struct {
 		event order.EventType
@@ -66,7 +69,7 @@ func TestFollow(t *testing.T) {
 		{order.EventCreated, []tasks.Message{due(closing, 15*time.Minute)}, nil},
 		{order.EventAttemptOpened, []tasks.Message{due(query, 5*time.Second)}, nil},
 		{order.EventClosing, []tasks.Message{due(shutOpen, 0)}, []tasks.Key{closing}},
-		{order.EventClosed, nil, nil},
+		{order.EventClosed, []tasks.Message{due(closed, 0)}, nil},
 		{order.EventAttemptAsked, nil, nil},
 		{order.EventAttemptVoid, nil, nil},
 		{order.EventPaid, []tasks.Message{due(notify, 0), due(deadline, 48*time.Hour), due(shutOpen, 0)}, []tasks.Key{closing, query, shut}},
@@ -85,14 +88,14 @@ func TestFollow(t *testing.T) {
 		{order.EventCancelTooLate, nil, nil},
 		{order.EventConflict, nil, nil},
 		{order.EventConflictResolved, []tasks.Message{due(submit, 0)}, nil},
-		{order.EventCompleted, nil, []tasks.Key{complete}},
+		{order.EventCompleted, []tasks.Message{due(settled, 0)}, []tasks.Key{complete}},
 		{order.EventRefundCreated, []tasks.Message{due(submit, 0)}, []tasks.Key{back}},
 		{order.EventRefundSubmitted, nil, nil},
-		{order.EventRefundSucceeded, []tasks.Message{due(tell, 0)}, []tasks.Key{submit, ask}},
-		{order.EventRefundPaidOut, []tasks.Message{due(tell, 0)}, []tasks.Key{submit, ask}},
-		{order.EventRefundAbnormal, nil, []tasks.Key{submit, ask}},
-		{order.EventRefundRetried, []tasks.Message{again}, nil},
-		{order.EventRefundClosed, nil, []tasks.Key{submit, ask}},
+		{order.EventRefundSucceeded, []tasks.Message{due(tell, 0)}, []tasks.Key{submit, ask, failed}},
+		{order.EventRefundPaidOut, []tasks.Message{due(tell, 0)}, []tasks.Key{submit, ask, failed}},
+		{order.EventRefundAbnormal, []tasks.Message{due(failed, 0)}, []tasks.Key{submit, ask}},
+		{order.EventRefundRetried, []tasks.Message{again}, []tasks.Key{failed}},
+		{order.EventRefundClosed, nil, []tasks.Key{submit, ask, failed}},
 		{order.EventRefundCanceled, nil, []tasks.Key{submit, ask}},
 		{order.EventRefunded, nil, []tasks.Key{complete}},
 		{order.EventRequeued, nil, nil},
