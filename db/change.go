@@ -51,6 +51,10 @@ func (s *Store) changeBatch(ctx context.Context, conn *pgxpool.Conn, list []chan
 	for i, c := range list {
 		answers[i] = w.change(c, found, seen, live)
 	}
+	var err error
+	if w.subscribed, err = readSubscriptions(ctx, conn, found); err != nil {
+		return nil, nil, err
+	}
 	for id, o := range found {
 		w.changes(before[id], o)
 	}

@@ -92,6 +92,14 @@ func (d *DB) endpoints(ctx context.Context, merchantID string) (rows []endpointM
 	return rows, wrap(err, "list endpoints of merchant "+merchantID)
 }
 
+// ChangeEndpoint gives an endpoint another URL and other subscriptions. What is
+// told from then on goes by them, and so does what is still to be told.
+func (d *DB) ChangeEndpoint(ctx context.Context, e merchant.Endpoint) error {
+	row := endpointModel{URL: e.URL, Events: append([]string{}, e.Events...)}
+	q := d.NewUpdate().Model(&row).Column("url", "events")
+	return wrap(touched(itsOwn(q, e.MerchantID, e.ID).Exec(ctx)), "change endpoint "+e.ID.String())
+}
+
 // RotateEndpoint gives an endpoint a new secret; those before it go on signing
 // for the overlap, so that the merchant can change over. It opens none of them:
 // a new secret without an overlap is the way out when they do not open.

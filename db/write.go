@@ -21,6 +21,7 @@ type writes struct {
 	terms      tasks.Terms
 	dispatched bool // this process hands over what is due at once
 	creating   bool // all is of new orders: their stock is locked, and nothing of theirs is there
+	subscribed subscriptions
 
 	made     []*order.Order // new
 	changed  []*order.Order
@@ -83,18 +84,29 @@ func (w *writes) consequences(o *order.Order) {
 		for i, p := range ledger.Postings(o, e) {
 			w.postings = append(w.postings, postingRow{o.ID, e.Seq, i, e.At, p})
 		}
-		if n, tells := merchant.NoticeOf(o, e); tells {
-			w.notices = append(w.notices, n)
-		}
+		told := w.tell(o, e)
 		owed, moot := w.terms.Follow(o, e)
 		for _, k := range moot {
 			w.outbox[k] = nil
 		}
 		for _, m := range owed {
-			w.owe(m)
+			if told || m.Kind != tasks.MerchantNotify { // what nobody takes nobody need tell
+				w.owe(m)
+			}
 		}
 	}
 	o.Forget()
+}
+
+// tell writes the notice that an event is to its merchant, if it is one that
+// somebody takes.
+func (w *writes) tell(o *order.Order, e order.Event) (told bool) {
+	if t := merchant.TypeOf(o, e); t == "" || !w.subscribed.take(o.MerchantID, t) {
+		return false
+	}
+	n, told := merchant.NoticeOf(o, e)
+	w.notices = append(w.notices, n)
+	return told
 }
 
 func (w *writes) owe(m tasks.Message) {
@@ -225,8 +237,8 @@ func (w *writes) queueMoney(b *pgx.Batch) {
 }
 
 func (w *writes) queueNotices(b *pgx.Batch) {
-	if list := w.notices; len(list) > 0 {
-		b.Queue(`INSERT INTO notices (id, merchant_id, type, body, created_at) SELECT *, $5::timestamptz FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[])`,
+	if list := w.notices; len(list) > 0 { // that a refund failed is there already when it fails again
+		b.Queue(`INSERT INTO notices (id, merchant_id, type, body, created_at) SELECT *, $5::timestamptz FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[]) ON CONFLICT (id) DO NOTHING`,
 			col(list, func(n merchant.Notice) string { return n.ID }), col(list, func(n merchant.Notice) string { return n.MerchantID }),
 			col(list, func(n merchant.Notice) string { return n.Type }), col(list, func(n merchant.Notice) []byte { return n.Body }), w.now)
 	}

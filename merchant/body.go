@@ -113,48 +113,59 @@ type endpointBody struct {
 	Waiting   int64  `json:"waiting" doc:"How many notices wait for it."`
 }
 
-// subject is what an event of an order tells its merchant, before it is put in
-// words: the type of the notice and its id. "" is nothing.
-func subject(o *order.Order, e order.Event) (eventType, id string) {
+// TypeOf is the type of the notice that an event of o is to its merchant; ""
+// when it is none.
+func TypeOf(o *order.Order, e order.Event) string {
 	if o.Delivery != nil && o.Delivery.Untold {
-		return "", ""
+		return ""
 	}
 	ours := e.Detail.Disposition == order.Applied // of a refund: of the order's own money
 	switch {
 	case e.Type == order.EventPaid:
-		return OrderPaid, order.DeliveryID(o.ID).String()
+		return OrderPaid
 	case e.Type == order.EventClosed:
-		return OrderClosed, order.ClosedNoticeID(o.ID).String()
+		return OrderClosed
 	case e.Type == order.EventReturning:
-		return RevokeRequested, order.RevokeNoticeID(o.ID).String()
+		return RevokeRequested
 	case e.Type == order.EventOverdue && e.Detail.Level == order.OverdueReminded:
-		return DeliveryOverdue, order.ReminderID(o.ID).String()
+		return DeliveryOverdue
 	case e.Type == order.EventCompleted:
-		return OrderCompleted, order.CompletedNoticeID(o.ID).String()
+		return OrderCompleted
 	case ours && (e.Type == order.EventRefundSucceeded || e.Type == order.EventRefundPaidOut):
-		return RefundSucceeded, e.Detail.Refund.String()
+		return RefundSucceeded
 	case ours && e.Type == order.EventRefundAbnormal:
-		return RefundFailed, order.RefundFailedNoticeID(e.Detail.Refund).String()
+		return RefundFailed
 	}
-	return "", ""
-}
-
-// TypeOf is the type of the notice that an event of o is to its merchant; ""
-// when it is none.
-func TypeOf(o *order.Order, e order.Event) string {
-	eventType, _ := subject(o, e)
-	return eventType
+	return ""
 }
 
 // NoticeOf is what an event of o tells its merchant, and whether it tells
 // anything. The same order and event give the same bytes. A refund can fail
 // again, by an operator's retry: that is the same notice.
 func NoticeOf(o *order.Order, e order.Event) (n Notice, tells bool) {
-	eventType, id := subject(o, e)
+	eventType := TypeOf(o, e)
 	if eventType == "" {
 		return Notice{}, false
 	}
-	return Notice{ID: id, MerchantID: o.MerchantID, Type: eventType, Body: body(eventType, o, e)}, true
+	return Notice{ID: noticeID(eventType, o, e), MerchantID: o.MerchantID, Type: eventType, Body: body(eventType, o, e)}, true
+}
+
+func noticeID(eventType string, o *order.Order, e order.Event) string {
+	switch eventType {
+	case OrderClosed:
+		return order.ClosedNoticeID(o.ID).String()
+	case RevokeRequested:
+		return order.RevokeNoticeID(o.ID).String()
+	case DeliveryOverdue:
+		return order.ReminderID(o.ID).String()
+	case OrderCompleted:
+		return order.CompletedNoticeID(o.ID).String()
+	case RefundSucceeded:
+		return e.Detail.Refund.String()
+	case RefundFailed:
+		return order.RefundFailedNoticeID(e.Detail.Refund).String()
+	}
+	return order.DeliveryID(o.ID).String()
 }
 
 func body(eventType string, o *order.Order, e order.Event) []byte {

@@ -32,17 +32,22 @@ func (w notify) Prepare(ctx context.Context, rows []tasks.Row) (Do, error) {
 	if err != nil {
 		return nil, err
 	}
+	since := w.knownSince()
 	return func(ctx context.Context, row tasks.Row) tasks.Settlement {
 		notice, found := notices[row.Subject]
 		if !found {
 			return never(row, fmt.Errorf("notice %s: %w", row.Subject, order.ErrNotFound))
 		}
-		return w.tell(ctx, row, notice)
+		endpoints, err := w.endpoints.of(ctx, notice.MerchantID, since)
+		if err != nil {
+			return later(row, err)
+		}
+		return w.tell(ctx, row, notice, endpoints)
 	}, nil
 }
 
-func (w notify) tell(ctx context.Context, row tasks.Row, notice merchant.Notice) tasks.Settlement {
-	todo, err := w.untold(ctx, row, notice)
+func (w notify) tell(ctx context.Context, row tasks.Row, notice merchant.Notice, endpoints []merchant.Endpoint) tasks.Settlement {
+	todo, err := w.untold(ctx, row, notice, endpoints)
 	if err != nil {
 		return later(row, err)
 	}
@@ -93,14 +98,10 @@ func judged(row tasks.Row, tries []merchant.Attempt) tasks.Settlement {
 	return s
 }
 
-// untold are the endpoints that have yet to answer a notice.
-func (w notify) untold(ctx context.Context, row tasks.Row, notice merchant.Notice) ([]merchant.Endpoint, error) {
-	all, err := w.endpoints.of(ctx, notice.MerchantID)
-	if err != nil {
-		return nil, err
-	}
+// untold are those of a merchant's endpoints that have yet to answer a notice.
+func (w notify) untold(ctx context.Context, row tasks.Row, notice merchant.Notice, all []merchant.Endpoint) ([]merchant.Endpoint, error) {
 	told := map[merchant.EndpointID]bool{}
-	if row.Generation > 0 { // it was tried before
+	if row.Generation > 0 || notice.Type == merchant.RefundFailed { // it was tried before, or may have been: a refund can fail again
 		before, err := w.Store.NoticeAttempts(ctx, notice.ID)
 		if err != nil {
 			return nil, err
@@ -123,8 +124,19 @@ func (w notify) untold(ctx context.Context, row tasks.Row, notice merchant.Notic
 	return todo, nil
 }
 
+// knownSince is how old the list of a merchant's endpoints may be for rows that
+// are taken up now. What was written because somebody had just subscribed to it is
+// not dropped on the word of an older list; order.paid is never dropped, and saves
+// the query.
+func (w notify) knownSince() time.Time {
+	if w.kind == tasks.DeliveryNotify {
+		return time.Time{}
+	}
+	return w.Now()
+}
+
 // endpointCache keeps merchants' endpoints for a moment, with their secrets open:
-// what is new, paused or expired is seen within endpointsFor.
+// for order.paid, what is new, paused or expired is seen within endpointsFor.
 type endpointCache struct {
 	store Store
 	now   func() time.Time
@@ -146,14 +158,17 @@ func newEndpointCache(store Store, now func() time.Time) *endpointCache {
 	return &endpointCache{store: store, now: now, byID: map[string]cachedEndpoints{}}
 }
 
-func (c *endpointCache) of(ctx context.Context, merchantID string) ([]merchant.Endpoint, error) {
+// of lists a merchant's endpoints as they are, or were within the last moment and
+// not before since.
+func (c *endpointCache) of(ctx context.Context, merchantID string, since time.Time) ([]merchant.Endpoint, error) {
 	c.mu.Lock()
 	got, ok := c.byID[merchantID]
 	c.mu.Unlock()
-	if ok && c.now().Sub(got.at) < endpointsFor {
+	asked := c.now()
+	if ok && asked.Sub(got.at) < endpointsFor && !got.at.Before(since) {
 		return got.list, nil
 	}
-	list, err := c.store.SigningEndpoints(ctx, merchantID, c.now())
+	list, err := c.store.SigningEndpoints(ctx, merchantID, asked)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +178,7 @@ func (c *endpointCache) of(ctx context.Context, merchantID string) ([]merchant.E
 		clear(c.byID)
 	}
 	if len(list) > 0 { // a merchant's first endpoint counts at once
-		c.byID[merchantID] = cachedEndpoints{list, c.now()}
+		c.byID[merchantID] = cachedEndpoints{list, asked}
 	}
 	return list, nil
 }

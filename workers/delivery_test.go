@@ -174,14 +174,14 @@ func TestTheMerchantsEndpointsAreReadOncePerMoment(t *testing.T) {
 	store := &meddler{Store: b.Store}
 	cache := newEndpointCache(store, b.clock.now)
 	for range 3 {
-		list, err := cache.of(b.ctx, b.seller)
+		list, err := cache.of(b.ctx, b.seller, time.Time{})
 		require.NoError(t, err)
 		require.Len(t, list, 1)
 	}
 	require.Equal(t, 1, store.endpointsRead)
 	b.endpoint()
 	b.clock.forward(endpointsFor)
-	list, err := cache.of(b.ctx, b.seller)
+	list, err := cache.of(b.ctx, b.seller, time.Time{})
 	require.NoError(t, err)
 	require.Len(t, list, 2, "a new one is seen within two seconds")
 }
@@ -195,7 +195,7 @@ func TestAnExpiredSecretSignsNoMore(t *testing.T) {
 	require.NoError(t, b.Store.RotateEndpoint(b.ctx, b.seller, e.ID, r))
 	cache := newEndpointCache(b.Store, b.clock.now)
 	sign := func() []string {
-		list, err := cache.of(b.ctx, b.seller)
+		list, err := cache.of(b.ctx, b.seller, time.Time{})
 		require.NoError(t, err)
 		return list[0].Secrets
 	}
