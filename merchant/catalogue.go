@@ -29,7 +29,16 @@ type EventType struct {
 
 // Catalogue lists every type, in the order in which a trade meets them.
 func Catalogue() []EventType {
-	list := []EventType{
+	list, bodies := eventTypes(), examples()
+	for i := range list {
+		list[i].Example = bodies[list[i].Name]
+	}
+	return list
+}
+
+// eventTypes is the catalogue without its examples.
+func eventTypes() []EventType {
+	return []EventType{
 		{Name: OrderPaid, When: "An order is paid and waits for its delivery.", Sent: true, Form: envelope[orderData]{}},
 		{Name: OrderClosed, When: "An order ended without money, because its time to pay ran out or it was called off; its stock is released.", Sent: true, Form: envelope[orderData]{}},
 		{Name: DeliveryOverdue, When: "An order should be delivered by now, and neither a delivery nor a failure was reported.", Sent: true, Form: envelope[orderData]{}},
@@ -43,11 +52,6 @@ func Catalogue() []EventType {
 		{Name: EndpointDisabled, When: "An endpoint of yours has done nothing but fail for days: nothing is sent to it any more.", Form: envelope[endpointData]{}},
 		{Name: EndpointRecovered, When: "An endpoint of yours takes notices again.", Form: envelope[endpointData]{}},
 	}
-	bodies := examples()
-	for i := range list {
-		list[i].Example = bodies[list[i].Name]
-	}
-	return list
 }
 
 // Asks says that a type asks its merchant for something. Such a notice is
@@ -65,7 +69,7 @@ const anyOf = ".*"
 // their families.
 func Subscriptions() (list []string) {
 	var families []string
-	for _, t := range Catalogue() {
+	for _, t := range eventTypes() {
 		list = append(list, t.Name)
 		family, _, _ := strings.Cut(t.Name, ".")
 		if n := len(families); n == 0 || families[n-1] != family+anyOf {

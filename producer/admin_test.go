@@ -57,6 +57,13 @@ func TestEndpoints(t *testing.T) {
 	require.Len(t, want[api.EndpointList](list, 200).Endpoints, 1)
 
 	one := path + "/" + e.ID
+	changed := d.call("merchant", "PUT", one, `{"url":"https://m.example/other","events":["order.*","refund.failed"]}`)
+	require.NotContains(t, changed.Body.String(), "whsec_")
+	require.Equal(t, []string{"order.*", "refund.failed"}, want[api.Endpoint](changed, 200).Events)
+	require.Equal(t, "https://m.example/other", want[api.EndpointList](d.call("operator", "GET", path, ""), 200).Endpoints[0].URL)
+	require.Empty(t, want[api.Endpoint](d.call("merchant", "PUT", one, `{"url":"https://m.example/n"}`), 200).Events, "all")
+	require.Equal(t, []string{e.Secret}, d.store.endpoints[0].Secrets, "the secret stays")
+
 	rotated := want[api.Endpoint](d.call("merchant", "POST", one+"/rotate", ""), 200)
 	require.Regexp(t, "^whsec_", rotated.Secret)
 	require.NotEqual(t, e.Secret, rotated.Secret)
@@ -73,6 +80,7 @@ func TestEndpoints(t *testing.T) {
 	for _, m := range []string{"/rotate", "/pause", "/resume"} {
 		d.call("merchant", "POST", one+m, "").problem(api.NotFound)
 	}
+	d.call("merchant", "PUT", one, `{"url":"https://m.example/n"}`).problem(api.NotFound)
 	d.call("merchant", "DELETE", one, "").problem(api.NotFound)
 	d.call("merchant", "DELETE", path+"/abc", "").problem(api.NotFound)
 }
@@ -175,11 +183,24 @@ func TestEndpointsThatAreRefused(t *testing.T) {
 		`{"url":""}`:                                   "body.url",
 		`{"url":"https://m.example","events":[""]}`:    "body.events[0]",
 		`{"url":"https://m.example","events":["a\n"]}`: "body.events[0]",
+
+		`{"url":"https://m.example","events":["order.paid","order.payed"]}`: "body.events[1]",
+		`{"url":"https://m.example","events":["*"]}`:                        "body.events[0]",
+		`{"url":"https://m.example","events":["order.p*"]}`:                 "body.events[0]",
+		`{"url":"https://m.example","events":["invoice.*"]}`:                "body.events[0]",
 	} {
 		p := d.call("merchant", "POST", "/v1/merchants/m_demo/endpoints", body).problem(api.Invalid)
 		require.Equal(t, where, p.Errors[0].Location, body)
 	}
 	require.Empty(t, d.store.endpoints)
+
+	e := want[api.Endpoint](d.call("merchant", "POST", "/v1/merchants/m_demo/endpoints", `{"url":"https://m.example","events":["refund.*"]}`), 201)
+	p := d.call("merchant", "PUT", "/v1/merchants/m_demo/endpoints/"+e.ID, `{"url":"https://m.example","events":["order.payed"]}`).problem(api.Invalid)
+	require.Equal(t, "want one of: order.paid, order.closed, order.delivery_overdue, order.revoke_requested, order.completed, refund.succeeded, refund.failed, "+
+		"endpoint.failing, endpoint.paused, endpoint.disabled, endpoint.recovered, order.*, refund.*, endpoint.*", p.Errors[0].Message)
+	require.Equal(t, []string{"refund.*"}, d.store.endpoints[0].Events)
+	d.call("other", "PUT", "/v1/merchants/m_demo/endpoints/"+e.ID, `{"url":"https://m.example"}`).problem(api.NotFound)
+	d.call("merchant", "PUT", "/v1/merchants/m_demo/endpoints/"+e.ID, `{"url":"https://m.example","signature":"v1a"}`).problem(api.Invalid) // that is a rotation
 	d.call("operator", "POST", "/v1/merchants/m_none/endpoints", `{"url":"https://m.example"}`).problem(api.NotFound)
 }
 

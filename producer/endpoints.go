@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/orderflow/orderflow/internal/ident"
@@ -29,7 +30,7 @@ func (s *server) createEndpoint(ctx context.Context, in *createEndpointInput) (*
 	if err := callOf(ctx).sees(in.ID); err != nil {
 		return nil, err
 	}
-	if err := s.checkEndpoint(in.Body); err != nil {
+	if err := s.checkEndpoint(api.EndpointChange{URL: in.Body.URL, Events: in.Body.Events}); err != nil {
 		return nil, err
 	}
 	secret := merchant.NewSecretFor(merchant.Scheme(in.Body.Signature))
@@ -51,14 +52,40 @@ func withoutKey(err error) error {
 	return err
 }
 
-func (s *server) checkEndpoint(e api.NewEndpoint) error {
+type changeEndpointInput struct {
+	EndpointPath
+	Body api.EndpointChange
+}
+
+// changeEndpoint gives an endpoint the URL and the subscriptions of the body:
+// without events it is told of all. Its secrets stay.
+func (s *server) changeEndpoint(ctx context.Context, in *changeEndpointInput) (*endpointOutput, error) {
+	id, err := in.endpointID(callOf(ctx))
+	if err != nil {
+		return nil, err
+	}
+	if err := s.checkEndpoint(in.Body); err != nil {
+		return nil, err
+	}
+	if err := s.opt.Admin.ChangeEndpoint(ctx, merchant.Endpoint{ID: id, MerchantID: in.ID, URL: in.Body.URL, Events: in.Body.Events}); err != nil {
+		return nil, err
+	}
+	e, err := s.endpoint(ctx, in.ID, id)
+	if err != nil {
+		return nil, err
+	}
+	return &endpointOutput{endpointView(e)}, nil
+}
+
+func (s *server) checkEndpoint(e api.EndpointChange) error {
 	var wrong []api.FieldError
 	if err := merchant.CheckURL(e.URL, s.opt.AllowInsecureEndpoints); err != nil {
 		wrong = append(wrong, api.FieldError{Location: "body.url", Message: err.Error()})
 	}
+	known := merchant.Subscriptions()
 	for i, t := range e.Events {
-		if t == "" || !printable(t) {
-			wrong = append(wrong, api.FieldError{Location: fmt.Sprintf("body.events[%d]", i), Message: "want a type of notice such as order.paid"})
+		if !slices.Contains(known, t) {
+			wrong = append(wrong, api.FieldError{Location: fmt.Sprintf("body.events[%d]", i), Message: "want one of: " + strings.Join(known, ", ")})
 		}
 	}
 	if len(wrong) > 0 {
@@ -88,7 +115,7 @@ func (s *server) endpoints(ctx context.Context, merchantID string) ([]merchant.E
 	return s.opt.Admin.Endpoints(ctx, merchantID)
 }
 
-// EndpointPath names an endpoint.
+// EndpointPath names an endpoint of a merchant.
 type EndpointPath struct {
 	MerchantPath
 	Endpoint string `path:"endpoint" maxLength:"36" doc:"An endpoint's id."`

@@ -31,14 +31,14 @@ func pathOf(r producer.Route, o api.Order) string {
 		id = part + "40"
 	}
 	return strings.NewReplacer("{id}", id, "{payment}", part+"01", "{sku}", "TEA", "{endpoint}", o.ID, "{channel}", "sandbox",
-		"{kind}", "order:close", "{subject}", o.ID).Replace(r.Path)
+		"{kind}", "order:close", "{subject}", o.ID, "{type}", "order.paid").Replace(r.Path)
 }
 
 func bodyOf(r producer.Route) string {
 	return map[string]string{
 		"create-order": draft, "create-payment": `{"channel":"sandbox"}`, "cancel-order": `{"reason":"r"}`,
 		"report-delivery": `{"status":"accepted"}`, "put-merchant": `{"name":"Tea"}`, "set-stock": `{"on_hand":1}`,
-		"create-endpoint": `{"url":"https://m.example/n"}`, "create-refund": `{"amount":1,"reason":"r"}`,
+		"create-endpoint": `{"url":"https://m.example/n"}`, "change-endpoint": `{"url":"https://m.example/n"}`, "create-refund": `{"amount":1,"reason":"r"}`,
 		"accept-payment": `{"note":"n"}`, "return-payment": `{"note":"n"}`, "resolve-conflict": `{"outcome":"refunded","note":"n"}`,
 		"retry-refund": `{"note":"n"}`, "pay-out-refund": `{"voucher":"v","note":"n"}`, "cancel-refund": `{"note":"n"}`,
 	}[r.ID]

@@ -26,6 +26,7 @@ import (
 	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/payment"
+	"github.com/orderflow/orderflow/producer/api"
 	"github.com/orderflow/orderflow/tasks"
 )
 
@@ -59,6 +60,8 @@ type Admin interface {
 	// cannot be sealed. Endpoints come without their secrets.
 	CreateEndpoint(ctx context.Context, e merchant.Endpoint) error
 	Endpoints(ctx context.Context, merchantID string) ([]merchant.Endpoint, error)
+	// ChangeEndpoint gives an endpoint another URL and other subscriptions.
+	ChangeEndpoint(ctx context.Context, e merchant.Endpoint) error
 	RotateEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, r merchant.Rotation) error
 	PauseEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, paused bool) error
 	DeleteEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID) error
@@ -110,6 +113,8 @@ type server struct {
 	mux       *http.ServeMux
 	api       huma.API
 	openapi   []byte
+
+	eventTypes []api.EventType // the catalogue, made once
 }
 
 // New makes the door. It answers every path: mount what else there is before
@@ -155,6 +160,8 @@ func newServer(opt Options) *server {
 		merchants: newMerchants(opt.Admin, opt.Now),
 		allowed:   http.NewCrossOriginProtection(),
 		mux:       http.NewServeMux(),
+
+		eventTypes: EventTypes(),
 	}
 	s.api = newAPI(s.mux)
 	for _, r := range routes() {

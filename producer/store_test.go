@@ -254,6 +254,10 @@ func (m *memory) endpoint(merchantID string, id merchant.EndpointID, change func
 	return nil
 }
 
+func (m *memory) ChangeEndpoint(_ context.Context, e merchant.Endpoint) error {
+	return m.endpoint(e.MerchantID, e.ID, func(i int) { m.endpoints[i].URL, m.endpoints[i].Events = e.URL, e.Events })
+}
+
 func (m *memory) RotateEndpoint(_ context.Context, merchantID string, id merchant.EndpointID, r merchant.Rotation) error {
 	if m.keyless {
 		return seal.ErrNoKey

@@ -30,6 +30,7 @@ func outside() []fence {
 		{"github.com/rogpeppe/go-internal", tests},
 		{"github.com/chromedp", tests},
 		{"github.com/compose-spec/compose-go/v2", tests},
+		{"github.com/santhosh-tekuri/jsonschema/v6", tests},
 	}
 }
 

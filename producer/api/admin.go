@@ -1,6 +1,9 @@
 package api
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // MerchantTerms are what an operator settles with a merchant.
 type MerchantTerms struct {
@@ -36,12 +39,19 @@ type Stock struct {
 	Available  int64  `json:"available" doc:"on_hand less held: what new orders can have."`
 }
 
-// NewEndpoint asks for an endpoint.
+// NewEndpoint says where an endpoint is, what it is told, and how that is signed.
 type NewEndpoint struct {
 	URL    string   `json:"url" minLength:"1" maxLength:"2048" example:"https://merchant.example/notices" doc:"Where notices are sent. https, unless the installation allows less."`
-	Events []string `json:"events,omitempty" maxItems:"50" maxLength:"64" example:"[\"order.paid\"]" doc:"The types it wants; all when left out."`
+	Events []string `json:"events,omitempty" maxItems:"50" maxLength:"64" example:"[\"order.paid\"]" doc:"The types that it is told of, and families of them such as refund.*; all when left out. GET /v1/event-types lists them."`
 
 	Signature string `json:"signature,omitempty" enum:"v1,v1a" doc:"How its notices are signed: v1 (HMAC-SHA256 with a shared secret), which is the usual, or v1a (ed25519: verified with a public key)."`
+}
+
+// EndpointChange says where an endpoint is from now on, and what it is told. Its
+// secrets are changed by NewSecret.
+type EndpointChange struct {
+	URL    string   `json:"url" minLength:"1" maxLength:"2048" example:"https://merchant.example/notices" doc:"Where notices are sent. https, unless the installation allows less."`
+	Events []string `json:"events,omitempty" maxItems:"50" maxLength:"64" example:"[\"order.paid\"]" doc:"The types that it is told of, and families of them such as refund.*; all when left out. GET /v1/event-types lists them."`
 }
 
 // NewSecret says what an endpoint's new secret is to be. All of it may be left
@@ -57,7 +67,7 @@ type Endpoint struct {
 	ID         string    `json:"id" format:"uuid"`
 	MerchantID string    `json:"merchant_id"`
 	URL        string    `json:"url"`
-	Events     []string  `json:"events,omitempty"`
+	Events     []string  `json:"events,omitempty" doc:"What it is told of; absent: all."`
 	Paused     bool      `json:"paused"`
 	CreatedAt  time.Time `json:"created_at"`
 	Signature  string    `json:"signature" enum:"v1,v1a" doc:"How the newest secret signs."`
@@ -70,6 +80,20 @@ type Endpoint struct {
 // EndpointList is a merchant's endpoints.
 type EndpointList struct {
 	Endpoints []Endpoint `json:"endpoints"`
+}
+
+// EventType is one type of what merchants are told.
+type EventType struct {
+	Name        string          `json:"name" example:"order.paid"`
+	Description string          `json:"description" doc:"When it is sent."`
+	Sent        bool            `json:"sent" doc:"false: its form is settled, and nothing sends it yet."`
+	Schema      json.RawMessage `json:"schema" doc:"The JSON Schema (2020-12) of the notice's body. Fields may be added to a body: pass over what you do not know."`
+	Example     json.RawMessage `json:"example" doc:"A body."`
+}
+
+// EventTypeList is the catalogue of what merchants are told.
+type EventTypeList struct {
+	EventTypes []EventType `json:"event_types"`
 }
 
 // Task is work that is owed.

@@ -154,6 +154,12 @@ func (c *Client) Endpoints(ctx context.Context, merchantID string) (*EndpointLis
 	return call[EndpointList](ctx, c, request{method: http.MethodGet, path: endpointPath(merchantID)})
 }
 
+// ChangeEndpoint gives an endpoint another URL and other subscriptions; its
+// secrets stay.
+func (c *Client) ChangeEndpoint(ctx context.Context, merchantID, id string, e EndpointChange) (*Endpoint, error) {
+	return call[Endpoint](ctx, c, request{method: http.MethodPut, path: endpointPath(merchantID, id), body: e})
+}
+
 // RotateEndpoint gives an endpoint a new Secret; the one before goes on signing
 // for a day. It is not made again on failure.
 func (c *Client) RotateEndpoint(ctx context.Context, merchantID, id string) (*Endpoint, error) {
@@ -183,6 +189,16 @@ func (c *Client) DeleteEndpoint(ctx context.Context, merchantID, id string) erro
 
 func endpointPath(merchantID string, more ...string) []string {
 	return append([]string{"v1", "merchants", merchantID, "endpoints"}, more...)
+}
+
+// EventTypes lists what endpoints can be told.
+func (c *Client) EventTypes(ctx context.Context) (*EventTypeList, error) {
+	return call[EventTypeList](ctx, c, request{method: http.MethodGet, path: []string{"v1", "event-types"}})
+}
+
+// EventType shows one type of notice.
+func (c *Client) EventType(ctx context.Context, name string) (*EventType, error) {
+	return call[EventType](ctx, c, request{method: http.MethodGet, path: []string{"v1", "event-types", name}})
 }
 
 // TaskFilter chooses tasks; what is zero does not narrow.

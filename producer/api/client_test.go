@@ -163,7 +163,13 @@ func TestEveryCallGoesToItsPlace(t *testing.T) {
 			_, err := c.CreateEndpoint(ctx, "m", api.NewEndpoint{})
 			return err
 		},
-		"GET /v1/merchants/m/endpoints":           func(ctx context.Context, c *api.Client) error { _, err := c.Endpoints(ctx, "m"); return err },
+		"GET /v1/merchants/m/endpoints": func(ctx context.Context, c *api.Client) error { _, err := c.Endpoints(ctx, "m"); return err },
+		"PUT /v1/merchants/m/endpoints/e": func(ctx context.Context, c *api.Client) error {
+			_, err := c.ChangeEndpoint(ctx, "m", "e", api.EndpointChange{})
+			return err
+		},
+		"GET /v1/event-types":                     func(ctx context.Context, c *api.Client) error { _, err := c.EventTypes(ctx); return err },
+		"GET /v1/event-types/order.paid":          func(ctx context.Context, c *api.Client) error { _, err := c.EventType(ctx, "order.paid"); return err },
 		"POST /v1/merchants/m/endpoints/e/rotate": func(ctx context.Context, c *api.Client) error { _, err := c.RotateEndpoint(ctx, "m", "e"); return err },
 		"POST /v1/merchants/n/endpoints/e/rotate": func(ctx context.Context, c *api.Client) error {
 			_, err := c.RotateEndpointTo(ctx, "n", "e", api.NewSecret{Signature: "v1a"})
