@@ -121,7 +121,10 @@ func (o *orderflow) settle(ctx context.Context, d *db.DB, id, url string) error 
 			return err
 		}
 	}
-	return d.CreateEndpoint(ctx, merchant.Endpoint{ID: ident.New[merchant.Endpoint](), MerchantID: id, URL: url, Secrets: []string{o.notice}})
+	return d.CreateEndpoint(ctx, merchant.Endpoint{
+		ID: ident.New[merchant.Endpoint](), MerchantID: id, URL: url, Secrets: []string{o.notice},
+		Events: []string{merchant.OrderPaid}, // what the baselines tell as well
+	})
 }
 
 func merchantID(n int) string  { return fmt.Sprintf("bench_%02d", n) }

@@ -91,6 +91,9 @@ func openWorkshop(ctx context.Context, url string) (w *workshop, err error) {
 	if _, err := w.db.PutMerchant(ctx, merchant.Merchant{ID: markMerchant, FeeBps: feeBps}); err != nil {
 		return w, err
 	}
+	if err := w.db.CreateEndpoint(ctx, merchant.Endpoint{ID: markEndpoint, MerchantID: markMerchant, URL: "https://pattern.example", Events: seededEvents()}); err != nil {
+		return w, err
+	}
 	if _, err := w.db.SetStock(ctx, markMerchant, markTea, plenty, benchActor); err != nil {
 		return w, err
 	}

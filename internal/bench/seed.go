@@ -178,6 +178,7 @@ func (s *seeding) settle(ctx context.Context) error {
 		if len(list) == 0 {
 			list = append(list, merchant.Endpoint{
 				ID: ident.New[merchant.Endpoint](), MerchantID: m.id, URL: "https://" + m.id + ".example/notices", Paused: true,
+				Events: seededEvents(),
 			})
 			if err := s.db.CreateEndpoint(ctx, list[0]); err != nil {
 				return err
@@ -187,6 +188,11 @@ func (s *seeding) settle(ctx context.Context) error {
 		s.merchants = append(s.merchants, m)
 	}
 	return nil
+}
+
+// seededEvents are what seeded merchants have subscribed to.
+func seededEvents() []string {
+	return []string{merchant.OrderPaid, merchant.RevokeRequested, merchant.RefundSucceeded}
 }
 
 // keepStock has a merchant keep stock of what is tracked; what is there already

@@ -56,7 +56,8 @@ type Stats struct {
 	CalledOff int64 // order.revoke_requested
 	Overdue   int64 // order.delivery_overdue
 	Refunded  int64 // refund.succeeded
-	Unknown   int64 // any other: they are taken and nothing is done
+	Informed  int64 // order.closed, order.completed, refund.failed: nothing is to be done
+	Unknown   int64 // any other: they are taken all the same
 
 	Accepted  int64 // reports that the API took, by what they say
 	Delivered int64
@@ -78,6 +79,8 @@ func (s *Stats) countNotice(noticeType string) {
 		s.Overdue++
 	case merchant.RefundSucceeded:
 		s.Refunded++
+	case merchant.OrderClosed, merchant.OrderCompleted, merchant.RefundFailed:
+		s.Informed++
 	default:
 		s.Unknown++
 	}
