@@ -209,6 +209,7 @@ func TestRefundThatTheChannelCannotMake(t *testing.T) {
 			_, err := m.says(o.ID, "failed", "")
 			require.NoError(t, err)
 			m.until("it is held", func() bool { return m.order(o.ID).Hold == order.HoldRefundAbnormal })
+			m.heardOf(o.ID, merchant.RefundFailed)
 			held, err := m.operator.Orders(t.Context(), api.OrderFilter{Held: true})
 			require.NoError(t, err)
 			require.Len(t, held.Orders, 1)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/producer/api"
 )
@@ -59,6 +60,7 @@ func TestTrade(t *testing.T) {
 		"merchant_pending:m_demo < merchant_available:m_demo 2583",
 		"merchant_pending:m_demo < platform_fee 15", // 60 bps of 2598, rounded down
 	}, m.ledger(o.ID))
+	m.heardOf(o.ID, merchant.OrderCompleted)
 	m.until("nothing is owed", m.quiet)
 	require.Len(t, m.shop.notices(o.ID), 1)
 }

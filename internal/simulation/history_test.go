@@ -31,13 +31,14 @@ type history struct {
 	refunds  []string            // that we said are under way
 	wrong    []string            // what no later look could show
 	notices  map[string]string   // bodies of the merchant's notices, by webhook-id
+	heard    map[heard]bool      // and whether they were taken
 	begun    map[string]bool     // what is done once
 }
 
 // newHistory draws the people of a history.
 func (w *world) newHistory(number int) *history {
 	d := diceOf(w.seed, fmt.Sprintf("history/%d", number))
-	h := &history{world: w, number: number, dice: d, shop: w.shops[d.IntN(len(w.shops))], notices: map[string]string{}, begun: map[string]bool{}}
+	h := &history{world: w, number: number, dice: d, shop: w.shops[d.IntN(len(w.shops))], notices: map[string]string{}, heard: map[heard]bool{}, begun: map[string]bool{}}
 	h.app, h.clerk = w.caller("app"), w.caller(h.shop.id)
 	h.tell = newReception(d.of("reception"))
 	h.wants = api.NewOrder{

@@ -116,6 +116,7 @@ func (j *judgement) history(h *history, o *order.Order) {
 	j.ledger(h, o)
 	j.timeline(h, o)
 	j.words(h, o)
+	j.notices(h, o)
 }
 
 // sums is what became of a payment's money by our books.

@@ -40,6 +40,7 @@ var rules = []*rule{
 	}},
 	{name: "a delivery is stopped before its money goes back", change: returnAtOnce},
 	{name: "a refund is reserved", again: overdraw},
+	{name: "who subscribes is told", kind: tasks.MerchantNotify, pass: func(tasks.Row, *order.Order) bool { return true }},
 }
 
 // swallow takes money of a disposition for news that came before.

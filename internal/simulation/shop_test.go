@@ -29,11 +29,20 @@ var skus = []struct {
 
 const shopsOfAWorld = 4
 
-// shop is a merchant: an endpoint for notices, and clerks who deliver.
+// desks are what the endpoints of each shop subscribe to.
+var desks = [shopsOfAWorld][][]string{
+	{nil}, // all
+	{{"order.*"}},
+	{{merchant.OrderPaid, merchant.RevokeRequested, "refund.*"}},
+	{{merchant.OrderPaid, merchant.DeliveryOverdue, merchant.RevokeRequested}, {merchant.OrderClosed, merchant.OrderCompleted, "refund.*"}},
+}
+
+// shop is a merchant: endpoints for notices, and clerks who deliver.
 type shop struct {
 	*world
 	id, host string
-	secret   *standardwebhooks.Webhook
+	secret   *standardwebhooks.Webhook // of all its endpoints
+	desks    [][]string
 	stock    map[string]int64 // what there was in the beginning
 
 	mu      sync.Mutex
@@ -43,7 +52,7 @@ type shop struct {
 
 func (w *world) openShops() {
 	for i := range shopsOfAWorld {
-		s := &shop{world: w, id: fmt.Sprintf("m_%d", i+1), host: fmt.Sprintf("shop-%d.test", i+1), stock: map[string]int64{}, orders: map[string]*history{}}
+		s := &shop{world: w, id: fmt.Sprintf("m_%d", i+1), host: fmt.Sprintf("shop-%d.test", i+1), desks: desks[i], stock: map[string]int64{}, orders: map[string]*history{}}
 		_, err := w.books.PutMerchant(w.ctx, merchant.Merchant{
 			ID: s.id, Name: "Shop", FeeBps: 60 * i,
 			DeliverWithin: time.Duration(20+10*i) * time.Minute, RevokeWithin: time.Duration(5+5*i) * time.Minute,
@@ -60,9 +69,11 @@ func (w *world) openShops() {
 		secret := merchant.NewSecret()
 		s.secret, err = standardwebhooks.NewWebhook(secret)
 		require.NoError(w, err)
-		require.NoError(w, w.books.CreateEndpoint(w.ctx, merchant.Endpoint{
-			ID: ident.New[merchant.Endpoint](), MerchantID: s.id, URL: "https://" + s.host + "/notices", Secrets: []string{secret},
-		}))
+		for n, events := range s.desks {
+			require.NoError(w, w.books.CreateEndpoint(w.ctx, merchant.Endpoint{
+				ID: ident.New[merchant.Endpoint](), MerchantID: s.id, URL: fmt.Sprintf("https://%s/%d", s.host, n), Events: events, Secrets: []string{secret},
+			}))
+		}
 		w.net.host(s.host, s)
 		w.shops = append(w.shops, s)
 	}
@@ -101,6 +112,9 @@ func (s *shop) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	h.check(n, r.Header.Get("Webhook-Id"), string(body))
 	h.answer(rw, r, n.Type)
 }
+
+// heard is a notice at one of a shop's desks.
+type heard struct{ desk, id string }
 
 // answered is how a shop answers one try of a notice.
 type answered struct {
@@ -302,28 +316,39 @@ func (c *clerk) say(status order.DeliveryStatus, proof string) error {
 	})
 }
 
-// check looks whether a notice says what it should. It is the same on every
-// try.
+// stands is the status of the order in notices that follow from it.
+var stands = map[string]order.Status{
+	merchant.OrderPaid: order.Paid, merchant.OrderClosed: order.Closed, merchant.RevokeRequested: order.Returning, merchant.OrderCompleted: order.Completed,
+}
+
+// check looks whether a notice says what it should, in the form that it should
+// have. It is the same on every try.
 func (h *history) check(n notice, id, body string) {
 	h.mu.Lock()
 	before, again := h.notices[id]
 	h.notices[id] = body
 	h.mu.Unlock()
 	o := n.Data.Order
-	switch {
+	switch status, is := stands[n.Type]; {
 	case again && before != body:
 		h.blame("notice %s was %s and is %s", id, before, body)
-	case o.Amount != h.amount(), n.Type == merchant.OrderPaid && o.Status != order.Paid,
-		n.Type == merchant.RevokeRequested && o.Status != order.Returning:
+	case o.Amount != h.amount(), is && o.Status != status:
 		h.blame("the merchant is told: %s", body)
+	}
+	if err := h.forms.validate(n.Type, body); err != nil {
+		h.blame("the merchant is told: %s: %v", body, err)
 	}
 }
 
 // answer is the reception's part in a try of a notice.
 func (h *history) answer(rw http.ResponseWriter, r *http.Request, about string) {
-	a, heard := h.tell.next()
+	a, listens := h.tell.next()
 	h.note("%s: the merchant's endpoint %s", about, a.name)
-	if heard {
+	h.mu.Lock()
+	at := heard{r.URL.Path, r.Header.Get("Webhook-Id")}
+	h.heard[at] = h.heard[at] || a.takes
+	h.mu.Unlock()
+	if listens {
 		h.hear(about)
 	}
 	a.do(rw, r)

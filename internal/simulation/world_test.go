@@ -59,6 +59,7 @@ type world struct {
 	channel *simulator.Simulator
 	duty    *duty
 	shops   []*shop
+	forms   forms
 	people  []*history
 	weather *weather
 
@@ -106,6 +107,7 @@ func (w *world) open() {
 	w.channel.Start()
 	w.net.host(channelHost, w.channel)
 	w.net.host(doorHost, http.HandlerFunc(w.serveDoor))
+	w.forms = newForms(w)
 	w.openShops()
 	for i := w.first; i < w.first+w.size; i++ {
 		w.people = append(w.people, w.newHistory(i))
