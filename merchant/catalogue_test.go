@@ -3,7 +3,10 @@ package merchant
 import (
 	"encoding/json"
 	"errors"
+	"os"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,8 +73,23 @@ type telling struct {
 	want []string
 }
 
-// What merchants hear, row by row. A step that is taken twice is taken once, so
-// it says nothing more.
+// rowsOnThePage are the rows that docs/events.md names for each type.
+func rowsOnThePage(t *testing.T) map[string]string {
+	t.Helper()
+	page, err := os.ReadFile("../docs/events.md")
+	require.NoError(t, err)
+	rows := map[string]string{}
+	for _, m := range regexp.MustCompile("(?m)^\\| ([A-Z]\\d[^|]*) \\| `([a-z._]+)` \\|$").FindAllStringSubmatch(string(page), -1) {
+		rows[m[2]] = m[1]
+	}
+	for _, e := range Catalogue() {
+		require.Equal(t, e.Sent, rows[e.Name] != "", "%s is on the page if it is sent", e.Name)
+	}
+	return rows
+}
+
+// What merchants hear, row by row, as the page says it. A step that is taken
+// twice is taken once, so it says nothing more.
 func TestWhatAMerchantHears(t *testing.T) {
 	t.Parallel()
 	const by, seller, clerk order.Actor = "app:shop", "merchant:m_1", "operator:ming"
@@ -123,6 +141,7 @@ func TestWhatAMerchantHears(t *testing.T) {
 		tooLittle = brings(0, 1)
 		tells     = func(types ...string) []string { return types }
 	)
+	page := rowsOnThePage(t)
 	for name, life := range map[string][]telling{
 		"nobody pays":               {{"O2, O3", expire, tells(OrderClosed)}},
 		"called off unpaid":         {{"O2, O3", cancel, tells(OrderClosed)}},
@@ -151,6 +170,10 @@ func TestWhatAMerchantHears(t *testing.T) {
 			for _, s := range life {
 				require.NoError(t, s.step(o), s.row)
 				require.Equal(t, s.want, hear(t, o, ids), s.row)
+				for _, eventType := range s.want {
+					require.True(t, slices.ContainsFunc(strings.Split(s.row, ", "), func(row string) bool { return strings.Contains(page[eventType], row) }),
+						"%s follows from %s, and the page says from %s", eventType, s.row, page[eventType])
+				}
 				if s.row != "P2" { // a payment more is a step of its own
 					_ = s.step(o)
 					require.Empty(t, hear(t, o, ids), "%s, once more", s.row)

@@ -51,19 +51,21 @@ func (k Kind) Granted() bool { return k == OrderComplete || k == PaymentReturn }
 // Queue is an asynq queue.
 type Queue string
 
-// The queues. Notices have one of their own, so that slow merchants never
-// stand in the way of payments, and closes have one, so that the end of a sale,
-// a hundred thousand of them in one second, does not either.
+// The queues. Notices have their own, so that slow merchants never stand in the
+// way of payments, and closes have one, so that the end of a sale, a hundred
+// thousand of them in one second, does not either. Nor does the news of those
+// closes stand in the way of order.paid.
 const (
 	Critical Queue = "critical"
 	Closing  Queue = "closing"
 	Default  Queue = "default"
-	Notices  Queue = "notices"
+	Notices  Queue = "notices" // order.paid
+	News     Queue = "news"    // anything else that merchants are told
 	Low      Queue = "low"
 )
 
 // Queues lists every queue.
-func Queues() []Queue { return []Queue{Critical, Closing, Default, Notices, Low} }
+func Queues() []Queue { return []Queue{Critical, Closing, Default, Notices, News, Low} }
 
 // Spec is everything that is settled about a kind of task.
 type Spec struct {
@@ -134,7 +136,7 @@ var specs = []Spec{
 	{DeliveryNotify, Notices, 20 * sec, false, toMerchants},
 	{DeliveryDeadline, Default, 5 * sec, true, ours},
 	{DeliveryRevoke, Default, 5 * sec, true, ours},
-	{MerchantNotify, Notices, 20 * sec, false, toMerchants},
+	{MerchantNotify, News, 20 * sec, false, toMerchants},
 	{OrderComplete, Low, 5 * sec, true, ours},
 	{RefundSubmit, Default, 20 * sec, false, Ladder{Steps: []time.Duration{5 * sec, 15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins, 30 * mins, hr}, Jitter: 0.2, Forever: true, Ring: 9}},
 	{RefundQuery, Default, 20 * sec, false, Ladder{Steps: []time.Duration{mins, mins, mins, mins, 5 * mins, 10 * mins, 20 * mins, 30 * mins, hr, day}, Jitter: 0.1, Forever: true}},

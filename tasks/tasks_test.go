@@ -82,7 +82,7 @@ func TestLadders(t *testing.T) {
 		{tasks.ChannelClose, tasks.Default, 9, 18*time.Minute + 53*time.Second, 10 * time.Minute, true},
 		{tasks.OrderClose, tasks.Closing, 7, 408 * time.Second, 5 * time.Minute, true},
 		{tasks.DeliveryNotify, tasks.Notices, 13, 71*h + 3*time.Minute + 50*time.Second, 24 * h, false},
-		{tasks.MerchantNotify, tasks.Notices, 13, 71*h + 3*time.Minute + 50*time.Second, 24 * h, false},
+		{tasks.MerchantNotify, tasks.News, 13, 71*h + 3*time.Minute + 50*time.Second, 24 * h, false},
 		{tasks.PaymentReturn, tasks.Default, 7, 408 * time.Second, 5 * time.Minute, true},
 		{tasks.DeliveryDeadline, tasks.Default, 7, 408 * time.Second, 5 * time.Minute, true},
 		{tasks.DeliveryRevoke, tasks.Default, 7, 408 * time.Second, 5 * time.Minute, true},

@@ -55,13 +55,7 @@ func Start(o Options, store Store, list []Worker) (*Server, error) {
 		})
 	}
 	s := &Server{}
-	for _, c := range []struct {
-		concurrency int
-		queues      map[string]int
-	}{
-		{o.Concurrency, map[string]int{string(tasks.Critical): 6, string(tasks.Closing): 3, string(tasks.Default): 3, string(tasks.Low): 1}},
-		{o.NoticesConcurrency, map[string]int{string(tasks.Notices): 1}},
-	} {
+	for _, c := range o.lanes() {
 		server := asynq.NewServerFromRedisClient(o.Redis, o.config(c.concurrency, c.queues))
 		if err := server.Start(unknownKinds(mux, o.Log)); err != nil {
 			s.Stop()
@@ -82,6 +76,20 @@ func (s *Server) Stop() {
 		}
 		wg.Wait()
 	})
+}
+
+// lane is one asynq server: how many bundles it takes at once, and from which
+// queues, by their weight.
+type lane struct {
+	concurrency int
+	queues      map[string]int
+}
+
+func (o Options) lanes() []lane {
+	return []lane{
+		{o.Concurrency, map[string]int{string(tasks.Critical): 6, string(tasks.Closing): 3, string(tasks.Default): 3, string(tasks.Low): 1}},
+		{o.NoticesConcurrency, map[string]int{string(tasks.Notices): 6, string(tasks.News): 1}},
+	}
 }
 
 func (o Options) withDefaults() Options {

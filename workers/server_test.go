@@ -204,3 +204,22 @@ func TestAServerLeavesNothingBehind(t *testing.T) { //nolint:paralleltest // it 
 		goleak.IgnoreAnyFunction("github.com/alicebob/miniredis/v2/server.(*Server).servePeer"),
 		goleak.IgnoreAnyFunction("github.com/alicebob/miniredis/v2/server.(*Server).servePeer.func2"))
 }
+
+// Every queue is emptied, by one asynq server, and order.paid weighs more than
+// news.
+func TestEveryQueueHasItsLane(t *testing.T) {
+	t.Parallel()
+	weights := map[tasks.Queue]int{}
+	for _, l := range (Options{}).withDefaults().lanes() {
+		require.Positive(t, l.concurrency)
+		for q, weight := range l.queues {
+			require.Zero(t, weights[tasks.Queue(q)], "%s is in one lane", q)
+			weights[tasks.Queue(q)] = weight
+		}
+	}
+	require.Len(t, weights, len(tasks.Queues()))
+	for _, q := range tasks.Queues() {
+		require.Positive(t, weights[q], q)
+	}
+	require.Greater(t, weights[tasks.Notices], weights[tasks.News])
+}
