@@ -69,6 +69,18 @@ func TestEndpoints(t *testing.T) {
 		require.Equal(t, []string{"whsec_'4", "whsec_3", "whsec_2"}, list[0].Secrets)
 		require.Equal(t, []string{"whsec_x"}, list[1].Secrets, "of that endpoint only")
 	})
+	t.Run("are changed, all but their secrets", func(t *testing.T) {
+		before, err := d.SigningEndpoints(ctx, "m_demo", nine)
+		require.NoError(t, err)
+		changed := merchant.Endpoint{ID: first.ID, MerchantID: "m_demo", URL: "https://shop.example/other", Events: []string{"refund.*"}}
+		require.NoError(t, d.ChangeEndpoint(ctx, changed))
+		after, err := d.SigningEndpoints(ctx, "m_demo", nine)
+		require.NoError(t, err)
+		before[0].URL, before[0].Events = changed.URL, changed.Events
+		require.Equal(t, before, after)
+		changed.MerchantID = "m_other"
+		require.ErrorIs(t, d.ChangeEndpoint(ctx, changed), order.ErrNotFound)
+	})
 	t.Run("are paused and resumed", func(t *testing.T) {
 		for _, paused := range []bool{true, false} {
 			require.NoError(t, d.PauseEndpoint(ctx, "m_demo", first.ID, paused))

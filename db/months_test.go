@@ -15,6 +15,7 @@ import (
 	"github.com/orderflow/orderflow/db"
 	"github.com/orderflow/orderflow/db/dbtest"
 	"github.com/orderflow/orderflow/internal/ident"
+	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/tasks"
 )
@@ -131,7 +132,9 @@ func TestMonthsAreMadeAhead(t *testing.T) {
 // All of an order lies in its month, whenever it is written.
 func TestAnOrderLiesInItsMonth(t *testing.T) {
 	b := stocked(t)
+	b.subscribes(false)
 	o, a := b.finished(longAgo())
+	require.Equal(t, 1, b.notices(merchant.OrderCompleted))
 	require.NoError(t, b.Receive(b.ctx, "sandbox", notice(a, "late", b.now()), []byte("{}"), b.now()))
 	month := db.MonthOf(longAgo())
 	for table, column := range map[string]string{
@@ -225,6 +228,10 @@ func TestAMonthInUseStays(t *testing.T) {
 			require.NoError(b.t, b.Receive(b.ctx, "sandbox", notice(a, "once more", b.now()), []byte("{}"), b.now()))
 			b.settle(b.row(confirmKey(a)), tasks.Never(errors.New("poison")))
 			_ = o
+		}, "0 of its orders are unfinished or held, 1 tasks"},
+		"a merchant is yet to be told": {func(b *bench) {
+			b.subscribes(true, merchant.OrderCompleted)
+			b.finished(at)
 		}, "0 of its orders are unfinished or held, 1 tasks"},
 	} {
 		t.Run(name, func(t *testing.T) {
