@@ -83,7 +83,7 @@ func settings() []setting {
 			read: into(func(c *Config) *int { return &c.Workers.NoticesConcurrency }, between(1, 10_000)),
 		},
 		{
-			name: "workers.check_interval", def: "10ms", doc: "how often an idle worker asks Redis for a task",
+			name: "workers.check_interval", def: "5ms", doc: "how often an idle worker asks Redis for a task",
 			read: into(func(c *Config) *time.Duration { return &c.Workers.CheckInterval }, lasting(time.Millisecond, time.Minute)),
 		},
 		{

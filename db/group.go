@@ -9,13 +9,16 @@ import (
 )
 
 // group is a group commit: while one batch is being committed, what arrives
-// meanwhile forms the next. Alone at low load, an item waits for nothing.
+// meanwhile forms the next. One begins every so often at most, so that a machine
+// that is half busy is not busy with many small ones. Alone at low load, an item
+// waits for nothing.
 //
 // It owns one goroutine, from newGroup until close.
 type group[T any] struct {
 	commit func([]*pending[T])
-	most   int // items of a batch
-	queued int // items that may wait; more are refused
+	most   int           // items of a batch
+	queued int           // items that may wait; more are refused
+	every  time.Duration // from one commit's beginning to the next, at least
 
 	mu      sync.Mutex
 	waiting []*pending[T]
@@ -40,9 +43,9 @@ func (p *pending[T]) answer(err error) {
 	close(p.done)
 }
 
-func newGroup[T any](most, queued int, commit func([]*pending[T])) *group[T] {
+func newGroup[T any](most, queued int, every time.Duration, commit func([]*pending[T])) *group[T] {
 	g := &group[T]{
-		commit: commit, most: most, queued: queued,
+		commit: commit, most: most, queued: queued, every: every,
 		wake: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{}),
 	}
 	go g.loop()
@@ -126,7 +129,9 @@ func (g *group[T]) loop() {
 	defer close(g.done)
 	for {
 		for batch := g.take(); len(batch) > 0; batch = g.take() {
+			began := time.Now()
 			g.timed(batch)
+			g.gather(g.every - time.Since(began))
 		}
 		select {
 		case <-g.wake:
@@ -136,6 +141,20 @@ func (g *group[T]) loop() {
 			}
 			return
 		}
+	}
+}
+
+// gather lets items come for a while, unless there is a whole batch of them.
+func (g *group[T]) gather(rest time.Duration) {
+	g.mu.Lock()
+	whole := len(g.waiting) >= g.most
+	g.mu.Unlock()
+	if whole || rest <= 0 {
+		return
+	}
+	select {
+	case <-time.After(rest):
+	case <-g.closing:
 	}
 }
 

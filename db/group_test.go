@@ -15,7 +15,7 @@ func TestAGroupKnowsHowLongTheWaitIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
 		close(hang)
-		g := newGroup(4, 100, func(batch []*pending[int]) {
+		g := newGroup(4, 100, 0, func(batch []*pending[int]) {
 			time.Sleep(10 * time.Millisecond)
 			<-hang
 			for _, p := range batch {
@@ -45,4 +45,42 @@ func TestAGroupKnowsHowLongTheWaitIs(t *testing.T) {
 		close(hang)
 		wg.Wait()
 	})
+}
+
+// Commits take 3 ms for up to 4 items, and begin every 8 ms at most. The first
+// begins at once.
+func TestAGroupGathers(t *testing.T) {
+	t.Parallel()
+	const ms = time.Millisecond
+	for _, c := range []struct {
+		name  string
+		after time.Duration // the first
+		items int
+		took  time.Duration
+	}{
+		{"who comes during a commit waits until 8 ms have passed", ms, 2, 7*ms + 3*ms},
+		{"who comes after it too", 5 * ms, 1, 3*ms + 3*ms},
+		{"who comes later waits for nothing", 9 * ms, 1, 3 * ms},
+		{"a whole batch waits for the commit alone", ms, 4, 2*ms + 3*ms},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := newGroup(4, 100, 8*ms, func(batch []*pending[int]) {
+					time.Sleep(3 * ms)
+					for _, p := range batch {
+						p.answer(nil)
+					}
+				})
+				defer g.close()
+				var first sync.WaitGroup
+				first.Go(func() { g.submit(t.Context(), 1) })
+				time.Sleep(c.after)
+				began := time.Now()
+				g.submit(t.Context(), make([]int, c.items)...)
+				require.Equal(t, c.took, time.Since(began))
+				first.Wait()
+			})
+		})
+	}
 }

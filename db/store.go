@@ -37,6 +37,10 @@ type StoreOptions struct {
 	// not block. Rows that it drops are put back by the relay. Without it, as at
 	// the command line, rows that are due at once wait for a relay's next look.
 	Dispatch func(keys []tasks.Key)
+	// CommitEvery is the least time from the beginning of one commit to that of the
+	// next of its group, in which what comes gathers. What comes later than that
+	// after another waits for nothing.
+	CommitEvery time.Duration
 	// Committed is told of each batch that was committed.
 	Committed func(group string, items int, took time.Duration)
 }
@@ -60,10 +64,10 @@ func NewStore(d *DB, opt StoreOptions) *Store {
 		opt.Committed = func(string, int, time.Duration) {}
 	}
 	s := &Store{DB: d, opt: opt}
-	s.creates = newGroup(batchMost, queueMost, func(b []*pending[*creation]) { commit(s, "create", b, s.createBatch) })
-	s.changes = newGroup(batchMost, queueMost, func(b []*pending[change]) { commit(s, "change", b, s.changeBatch) })
-	s.receipts = newGroup(batchMost, queueMost, func(b []*pending[*receipt]) { commit(s, "receive", b, s.receiveBatch) })
-	s.fulfilments = newGroup(batchMost, queueMost, func(b []*pending[*tasks.Settlement]) { commit(s, "fulfil", b, s.fulfilBatch) })
+	s.creates = newGroup(batchMost, queueMost, opt.CommitEvery, func(b []*pending[*creation]) { commit(s, "create", b, s.createBatch) })
+	s.changes = newGroup(batchMost, queueMost, opt.CommitEvery, func(b []*pending[change]) { commit(s, "change", b, s.changeBatch) })
+	s.receipts = newGroup(batchMost, queueMost, opt.CommitEvery, func(b []*pending[*receipt]) { commit(s, "receive", b, s.receiveBatch) })
+	s.fulfilments = newGroup(batchMost, queueMost, opt.CommitEvery, func(b []*pending[*tasks.Settlement]) { commit(s, "fulfil", b, s.fulfilBatch) })
 	return s
 }
 

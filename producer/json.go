@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
+	fromjson "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -26,7 +27,7 @@ func unmarshal(data []byte, v any) error {
 		*into, err = parse(data)
 		return err
 	}
-	return json.Unmarshal(data, v)
+	return fromjson.Unmarshal(data, v)
 }
 
 func format() huma.Format {

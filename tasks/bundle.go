@@ -14,7 +14,7 @@ type Bundle struct {
 }
 
 // Bundled is how many rows one asynq task carries at most.
-const Bundled = 64
+const Bundled = 256
 
 // bundleVersion is of the payload's form. A worker refuses what it does not
 // know, and the relay puts the rows back for one that does.

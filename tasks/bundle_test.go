@@ -45,7 +45,7 @@ func TestBundlesThatAreNotOurs(t *testing.T) {
 		{"a later version", `{"v":2,"ids":["` + id + `"]}`, "version 2: this release reads 1"},
 		{"no rows", `{"v":1,"ids":[]}`, "bundle of 0 rows"},
 		{"null rows", `{"v":1,"ids":null}`, "bundle of 0 rows"},
-		{"too many rows", string(tasks.Encode(subjects(tasks.Bundled + 1))), "bundle of 65 rows"},
+		{"too many rows", string(tasks.Encode(subjects(tasks.Bundled + 1))), "bundle of 257 rows"},
 		{"a row without a UUID", `{"v":1,"ids":["42"]}`, "not a bundle"},
 		{"a number", `{"v":1,"ids":[42]}`, "not a bundle"},
 		{"cut off", `{"v":1,"ids":["` + id, "not a bundle"},

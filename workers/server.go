@@ -23,7 +23,7 @@ type Options struct {
 
 	Concurrency        int           // bundles at once, all queues but notices; 16
 	NoticesConcurrency int           // bundles of notices at once; 16
-	CheckInterval      time.Duration // how often an idle slot looks for work; 10 ms
+	CheckInterval      time.Duration // how often an idle slot looks for work; 5 ms
 	DelayedInterval    time.Duration // how often delayed work is looked for; 200 ms
 	ShutdownTimeout    time.Duration // for what is in hand when we stop; 20 s
 
@@ -103,7 +103,7 @@ func (o Options) withDefaults() Options {
 		value *time.Duration
 		or    time.Duration
 	}{
-		{&o.CheckInterval, 10 * time.Millisecond}, {&o.DelayedInterval, 200 * time.Millisecond}, {&o.ShutdownTimeout, 20 * time.Second},
+		{&o.CheckInterval, 5 * time.Millisecond}, {&o.DelayedInterval, 200 * time.Millisecond}, {&o.ShutdownTimeout, 20 * time.Second},
 	} {
 		if *d.value == 0 {
 			*d.value = d.or
