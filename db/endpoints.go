@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -21,22 +22,46 @@ type endpointModel struct {
 	URL        string              `bun:"url"`
 	Events     []string            `bun:"events,array"`
 	Paused     bool                `bun:"paused"`
+	Ack        merchant.AckMode    `bun:"ack"`
+	Schedule   []int64             `bun:"retry_schedule,array"`
 	CreatedAt  time.Time           `bun:"created_at,nullzero,default:now()"`
 	endpointSecrets
 }
 
 func (e endpointModel) endpoint() merchant.Endpoint {
 	return merchant.Endpoint{
-		ID: e.ID, MerchantID: e.MerchantID, URL: e.URL, Events: e.Events, PublicKey: e.publicKey(), Paused: e.Paused, CreatedAt: e.CreatedAt.UTC(),
+		ID: e.ID, MerchantID: e.MerchantID, URL: e.URL, Events: e.Events, PublicKey: e.publicKey(), Ack: e.Ack, Paused: e.Paused,
+		Schedule: scheduleOf(e.Schedule), CreatedAt: e.CreatedAt.UTC(),
 	}
+}
+
+// modelOf is what callers say of an endpoint; its secrets are another matter.
+func modelOf(e merchant.Endpoint) endpointModel {
+	return endpointModel{
+		ID: e.ID, MerchantID: e.MerchantID, URL: e.URL, Events: append([]string{}, e.Events...), Ack: cmp.Or(e.Ack, merchant.Ack2xx), Paused: e.Paused,
+		Schedule: secondsOf(e.Schedule), CreatedAt: e.CreatedAt,
+	}
+}
+
+// scheduleOf and secondsOf keep it that no schedule is none: NULL.
+func scheduleOf(seconds []int64) (waits []time.Duration) {
+	for _, s := range seconds {
+		waits = append(waits, time.Duration(s)*time.Second)
+	}
+	return waits
+}
+
+func secondsOf(waits []time.Duration) (seconds []int64) {
+	for _, w := range waits {
+		seconds = append(seconds, int64(w/time.Second))
+	}
+	return seconds
 }
 
 // CreateEndpoint adds an endpoint to its merchant's; order.ErrNotFound when
 // there is no such merchant, seal.ErrNoKey when its secrets cannot be sealed.
 func (d *DB) CreateEndpoint(ctx context.Context, e merchant.Endpoint) error {
-	row := endpointModel{
-		ID: e.ID, MerchantID: e.MerchantID, URL: e.URL, Events: append([]string{}, e.Events...), Paused: e.Paused, CreatedAt: e.CreatedAt,
-	}
+	row := modelOf(e)
 	row.Plain = e.Secrets
 	if err := d.sealPlain(&row); err != nil {
 		return wrap(err, "create endpoint for merchant "+e.MerchantID)
@@ -87,16 +112,30 @@ func (d *DB) SigningEndpoints(ctx context.Context, merchantID string, now time.T
 	return list, nil
 }
 
+// SigningEndpoint is one of a merchant's endpoints with the secrets that sign at a
+// time; order.ErrNotFound when it is not one of its. It fails when one of them
+// does not open.
+func (d *DB) SigningEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, now time.Time) (e merchant.Endpoint, err error) {
+	var row endpointModel
+	if err = d.NewSelect().Model(&row).Where("id = ?", id).Where("merchant_id = ?", merchantID).Scan(ctx); err != nil {
+		return e, wrap(found(err), "endpoint "+id.String())
+	}
+	e = row.endpoint()
+	e.Secrets, err = d.open(&row, now)
+	return e, err
+}
+
 func (d *DB) endpoints(ctx context.Context, merchantID string) (rows []endpointModel, err error) {
 	err = d.NewSelect().Model(&rows).Where("merchant_id = ?", merchantID).Order("id").Limit(maxEndpoints).Scan(ctx)
 	return rows, wrap(err, "list endpoints of merchant "+merchantID)
 }
 
-// ChangeEndpoint gives an endpoint another URL and other subscriptions. What is
-// told from then on goes by them, and so does what is still to be told.
+// ChangeEndpoint gives an endpoint another URL, other subscriptions, another way
+// to acknowledge and another schedule. What is told from then on goes by them,
+// and so does what is still to be told.
 func (d *DB) ChangeEndpoint(ctx context.Context, e merchant.Endpoint) error {
-	row := endpointModel{URL: e.URL, Events: append([]string{}, e.Events...)}
-	q := d.NewUpdate().Model(&row).Column("url", "events")
+	row := modelOf(e)
+	q := d.NewUpdate().Model(&row).Column("url", "events", "ack", "retry_schedule")
 	return wrap(touched(itsOwn(q, e.MerchantID, e.ID).Exec(ctx)), "change endpoint "+e.ID.String())
 }
 

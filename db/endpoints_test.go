@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -18,7 +19,7 @@ func asRefusal(err error, target **order.Refusal) bool { return errors.As(err, t
 func endpoint(merchantID, secret string) merchant.Endpoint {
 	return merchant.Endpoint{
 		ID: ident.New[merchant.Endpoint](), MerchantID: merchantID, URL: "https://shop.example/hooks?a=1",
-		Events: []string{"order.paid", `say "hi", {you}`}, Secrets: []string{secret}, CreatedAt: nine,
+		Events: []string{"order.paid", `say "hi", {you}`}, Secrets: []string{secret}, Ack: merchant.Ack2xx, CreatedAt: nine,
 	}
 }
 
@@ -34,6 +35,7 @@ func TestEndpoints(t *testing.T) {
 
 	first, second := endpoint("m_demo", "whsec_1"), endpoint("m_demo", "whsec_x")
 	second.Events = nil
+	second.Ack, second.Schedule = merchant.AckSuccess, []time.Duration{time.Second, 24 * time.Hour}
 	require.NoError(t, d.CreateEndpoint(ctx, first))
 	require.NoError(t, d.CreateEndpoint(ctx, second))
 	require.ErrorIs(t, d.CreateEndpoint(ctx, endpoint("m_none", "s")), order.ErrNotFound)
@@ -43,6 +45,12 @@ func TestEndpoints(t *testing.T) {
 	require.Len(t, list, 2)
 	require.Equal(t, first, list[0])
 	require.True(t, list[1].Wants("order.closed"), "no events listed: all are wanted")
+	require.Equal(t, []any{second.Ack, second.Schedule}, []any{list[1].Ack, list[1].Schedule})
+	alone, err := d.SigningEndpoint(ctx, "m_demo", first.ID, nine)
+	require.NoError(t, err)
+	require.Equal(t, first, alone)
+	_, err = d.SigningEndpoint(ctx, "m_other", first.ID, nine)
+	require.ErrorIs(t, err, order.ErrNotFound)
 	listed, err := d.Endpoints(ctx, "m_demo")
 	require.NoError(t, err)
 	require.Empty(t, listed[0].Secrets, "a list has no secrets")
@@ -72,12 +80,23 @@ func TestEndpoints(t *testing.T) {
 	t.Run("are changed, all but their secrets", func(t *testing.T) {
 		before, err := d.SigningEndpoints(ctx, "m_demo", nine)
 		require.NoError(t, err)
-		changed := merchant.Endpoint{ID: first.ID, MerchantID: "m_demo", URL: "https://shop.example/other", Events: []string{"refund.*"}}
+		changed := merchant.Endpoint{
+			ID: first.ID, MerchantID: "m_demo", URL: "https://shop.example/other", Events: []string{"refund.*"}, Ack: merchant.AckCodeSuccess,
+			Schedule: []time.Duration{time.Minute},
+		}
 		require.NoError(t, d.ChangeEndpoint(ctx, changed))
 		after, err := d.SigningEndpoints(ctx, "m_demo", nine)
 		require.NoError(t, err)
-		before[0].URL, before[0].Events = changed.URL, changed.Events
+		before[0].URL, before[0].Events, before[0].Ack, before[0].Schedule = changed.URL, changed.Events, changed.Ack, changed.Schedule
 		require.Equal(t, before, after)
+		changed.Ack, changed.Schedule = "", nil
+		require.NoError(t, d.ChangeEndpoint(ctx, changed))
+		usual, err := d.Endpoints(ctx, "m_demo")
+		require.NoError(t, err)
+		require.Equal(t, []any{merchant.Ack2xx, []time.Duration(nil)}, []any{usual[0].Ack, usual[0].Schedule})
+		n, err := d.NewSelect().Table("endpoints").Where("retry_schedule IS NULL").Count(ctx)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, n)
 		changed.MerchantID = "m_other"
 		require.ErrorIs(t, d.ChangeEndpoint(ctx, changed), order.ErrNotFound)
 	})

@@ -62,20 +62,18 @@ func (s *Store) fulfilBatch(ctx context.Context, conn *pgxpool.Conn, list []*tas
 	gone := map[tasks.Key]bool{}
 	b := &pgx.Batch{}
 	b.Queue(`WITH mine AS (
-			SELECT o.ctid FROM unnest($1::text[], $2::uuid[], $3::int[], $4::timestamptz[]) AS v (kind, subject, generation, born)
+			SELECT o.ctid FROM unnest($17::text[], $18::uuid[], $19::int[], $20::timestamptz[]) AS v (kind, subject, generation, born)
 			JOIN outbox o ON o.kind = v.kind AND o.subject = v.subject AND o.generation = v.generation AND o.created_at = v.born
 			WHERE o.dead_at IS NULL FOR UPDATE OF o SKIP LOCKED
 		), gone AS (
 			DELETE FROM outbox o USING mine WHERE o.ctid = mine.ctid RETURNING o.kind, o.subject
 		), logged AS (
-			INSERT INTO notice_attempts (notice_id, endpoint_id, at, ok, http_status, duration_ms, error)
-			SELECT t.* FROM unnest($5::uuid[], $6::uuid[], $7::timestamptz[], $8::boolean[], $9::int[], $10::int[], $11::text[]) AS t (id, b, c, d, e, f, g)
+			`+logTries+`
 			WHERE (t.id IN (SELECT subject FROM gone)) IS TRUE ON CONFLICT DO NOTHING -- IS TRUE: a set is looked up, not joined row by row
 		) SELECT kind, subject FROM gone`,
-		append([]any{
+		append(tryColumns(tries),
 			col(rows, func(r tasks.Row) string { return string(r.Kind) }), col(rows, func(r tasks.Row) [16]byte { return r.Subject }),
-			col(rows, func(r tasks.Row) int { return r.Generation }), col(rows, func(r tasks.Row) time.Time { return r.CreatedAt }),
-		}, tryColumns(tries)...)...,
+			col(rows, func(r tasks.Row) int { return r.Generation }), col(rows, func(r tasks.Row) time.Time { return r.CreatedAt }))...,
 	).Query(func(rows pgx.Rows) error {
 		keys, err := scanKeys(rows)
 		for _, k := range keys {

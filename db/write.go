@@ -57,11 +57,6 @@ type postingRow struct {
 	ledger.Posting
 }
 
-type tryRow struct {
-	notice tasks.Subject
-	merchant.Attempt
-}
-
 type onceRow struct {
 	scope, key string
 	hash       []byte
@@ -243,18 +238,7 @@ func (w *writes) queueNotices(b *pgx.Batch) {
 			col(list, func(n merchant.Notice) string { return n.Type }), col(list, func(n merchant.Notice) []byte { return n.Body }), w.now)
 	}
 	if list := w.tries; len(list) > 0 {
-		b.Queue(`INSERT INTO notice_attempts (notice_id, endpoint_id, at, ok, http_status, duration_ms, error)
-			SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::boolean[], $5::int[], $6::int[], $7::text[]) ON CONFLICT DO NOTHING`,
-			tryColumns(list)...)
-	}
-}
-
-func tryColumns(list []tryRow) []any {
-	return []any{
-		col(list, func(t tryRow) [16]byte { return t.notice }), col(list, func(t tryRow) [16]byte { return t.EndpointID }),
-		col(list, func(t tryRow) time.Time { return t.At }), col(list, func(t tryRow) bool { return t.OK }),
-		col(list, func(t tryRow) int { return t.HTTPStatus }), col(list, func(t tryRow) int { return int(t.Duration.Milliseconds()) }),
-		col(list, func(t tryRow) string { return t.Error }),
+		b.Queue(logTries+" ON CONFLICT DO NOTHING", tryColumns(list)...)
 	}
 }
 

@@ -38,6 +38,11 @@ const (
 	Unacknowledged Class = "unacknowledged" // 2xx, but not with the body that the endpoint's ack mode asks for
 )
 
+// Classes lists the classes.
+func Classes() []Class {
+	return []Class{Stopped, Blocked, Secret, DNS, Refused, Unreachable, TLS, Timeout, Reset, Redirect, Status, Unacknowledged}
+}
+
 // Class is the kind of failure, read from Error; "" when the attempt is OK.
 func (a Attempt) Class() Class {
 	class, _, _ := strings.Cut(a.Error, ":")

@@ -39,6 +39,7 @@ type Endpoint struct {
 	PublicKey string
 	Ack       AckMode
 	Paused    bool
+	Schedule  []time.Duration // the waits between tries; empty: the usual ones
 	CreatedAt time.Time
 }
 
@@ -63,8 +64,11 @@ const (
 
 // Valid says whether there is such a mode.
 func (m AckMode) Valid() bool {
-	return m == "" || m == Ack2xx || m == AckSuccess || m == AckCodeSuccess
+	return m == "" || slices.Contains(AckModes(), m)
 }
+
+// AckModes lists the modes.
+func AckModes() []AckMode { return []AckMode{Ack2xx, AckSuccess, AckCodeSuccess} }
 
 // Subscribes says whether the endpoint is to hear of a type, paused or not.
 func (e Endpoint) Subscribes(eventType string) bool {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -213,19 +214,32 @@ func (n *Notifier) request(ctx context.Context, e Endpoint, notice Notice, at ti
 	if err != nil {
 		return nil, &failure{Blocked, "this is not a URL"}
 	}
-	req.Header = http.Header{
-		"Content-Type":      {"application/json"},
-		"User-Agent":        {"Orderflow-Notifier/1"},
-		"Accept-Encoding":   {"identity"},
-		"Webhook-Id":        {notice.ID},
-		"Webhook-Timestamp": {strconv.FormatInt(at.Unix(), 10)},
-		"Webhook-Signature": {signature},
-		// Not sent. Tells net/http that the request may be repeated, so that a kept
-		// connection which the merchant closed meanwhile does not cost a try; the
-		// webhook-id keeps a repeat harmless.
-		"Idempotency-Key": nil,
-	}
+	req.Header = requestHeader(notice.ID, at)
+	req.Header["Webhook-Signature"] = []string{signature}
+	// Not sent. Tells net/http that the request may be repeated, so that a kept
+	// connection which the merchant closed meanwhile does not cost a try; the
+	// webhook-id keeps a repeat harmless.
+	req.Header["Idempotency-Key"] = nil
 	return req, nil
+}
+
+// requestHeader is what a try at a time sends but for its signature. It can be
+// told from the log: it is not kept there.
+func requestHeader(noticeID string, at time.Time) http.Header {
+	h := make(http.Header, 8)
+	h["Content-Type"], h["User-Agent"], h["Accept-Encoding"] = []string{"application/json"}, []string{"Orderflow-Notifier/1"}, []string{"identity"}
+	h["Webhook-Id"], h["Webhook-Timestamp"] = []string{noticeID}, []string{strconv.FormatInt(at.Unix(), 10)}
+	return h
+}
+
+// RequestHeaders are the headers of a try at a time as they were sent, by their
+// names in small letters, without the signature.
+func RequestHeaders(noticeID string, at time.Time) map[string]string {
+	headers := map[string]string{}
+	for name, values := range requestHeader(noticeID, at) {
+		headers[strings.ToLower(name)] = values[0]
+	}
+	return headers
 }
 
 // Close closes the connections that are kept open. Sends under way are not

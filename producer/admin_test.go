@@ -188,6 +188,15 @@ func TestEndpointsThatAreRefused(t *testing.T) {
 		`{"url":"https://m.example","events":["*"]}`:                        "body.events[0]",
 		`{"url":"https://m.example","events":["order.p*"]}`:                 "body.events[0]",
 		`{"url":"https://m.example","events":["invoice.*"]}`:                "body.events[0]",
+
+		`{"url":"https://m.example","ack":"200"}`:                                          "body.ack",
+		`{"url":"https://m.example","ack":"SUCCESS"}`:                                      "body.ack",
+		`{"url":"https://m.example","retry_schedule":[0]}`:                                 "body.retry_schedule",
+		`{"url":"https://m.example","retry_schedule":[5,86401]}`:                           "body.retry_schedule",
+		`{"url":"https://m.example","retry_schedule":[9223372036854775807]}`:               "body.retry_schedule",
+		`{"url":"https://m.example","retry_schedule":[1.5]}`:                               "body.retry_schedule[0]",
+		`{"url":"https://m.example","retry_schedule":5}`:                                   "body.retry_schedule",
+		`{"url":"https://m.example","retry_schedule":[1` + strings.Repeat(",1", 20) + `]}`: "body.retry_schedule",
 	} {
 		p := d.call("merchant", "POST", "/v1/merchants/m_demo/endpoints", body).problem(api.Invalid)
 		require.Equal(t, where, p.Errors[0].Location, body)
@@ -202,6 +211,33 @@ func TestEndpointsThatAreRefused(t *testing.T) {
 	d.call("other", "PUT", "/v1/merchants/m_demo/endpoints/"+e.ID, `{"url":"https://m.example"}`).problem(api.NotFound)
 	d.call("merchant", "PUT", "/v1/merchants/m_demo/endpoints/"+e.ID, `{"url":"https://m.example","signature":"v1a"}`).problem(api.Invalid) // that is a rotation
 	d.call("operator", "POST", "/v1/merchants/m_none/endpoints", `{"url":"https://m.example"}`).problem(api.NotFound)
+}
+
+// How an endpoint acknowledges, and when it is tried again, is as usual unless
+// something is said, when it is made and when it is changed.
+func TestAckModesAndSchedules(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	const path = "/v1/merchants/m_demo/endpoints"
+	usual := want[api.Endpoint](d.call("merchant", "POST", path, `{"url":"https://m.example"}`), 201)
+	require.Equal(t, "2xx", usual.Ack)
+	require.Empty(t, usual.RetrySchedule)
+	for _, mode := range merchant.AckModes() {
+		e := want[api.Endpoint](d.call("merchant", "POST", path, `{"url":"https://m.example","ack":"`+string(mode)+`","retry_schedule":[1,60,86400]}`), 201)
+		require.Equal(t, string(mode), e.Ack)
+		require.Equal(t, []int64{1, 60, 86400}, e.RetrySchedule)
+		kept := d.store.endpoints[len(d.store.endpoints)-1]
+		require.Equal(t, mode, kept.Ack)
+		require.Equal(t, []time.Duration{time.Second, time.Minute, 24 * time.Hour}, kept.Schedule)
+	}
+	one := path + "/" + usual.ID
+	changed := want[api.Endpoint](d.call("merchant", "PUT", one, `{"url":"https://m.example","ack":"code-success","retry_schedule":[7]}`), 200)
+	require.Equal(t, []any{"code-success", []int64{7}}, []any{changed.Ack, changed.RetrySchedule})
+	require.Equal(t, changed, want[api.EndpointList](d.call("operator", "GET", path, ""), 200).Endpoints[0])
+	changed = want[api.Endpoint](d.call("merchant", "PUT", one, `{"url":"https://m.example","retry_schedule":[]}`), 200)
+	require.Equal(t, []any{"2xx", []int64(nil)}, []any{changed.Ack, changed.RetrySchedule})
+	p := d.call("merchant", "PUT", one, `{"url":"https://m.example","retry_schedule":[5,0]}`).problem(api.Invalid)
+	require.Equal(t, "wait 2 is 0s: want whole seconds, from 1 second to 24 hours", p.Errors[0].Message)
 }
 
 func TestTasks(t *testing.T) {

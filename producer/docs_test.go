@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/producer"
 	"github.com/orderflow/orderflow/tasks"
@@ -88,6 +89,13 @@ func TestTheDocumentsWordsAreTheDomains(t *testing.T) {
 		"Delivery/status":       texts(order.Notifying, order.Accepted, order.DeliveryDone, order.DeliveryFailed, order.DeliveryRevoking, order.DeliveryRevoked),
 		"Payment/disposition":   texts(order.Applied, order.Late, order.Duplicate, order.Mismatch),
 		"Event/disposition":     texts(order.Applied, order.Late, order.Duplicate, order.Mismatch),
+		"Notice/state":          texts(merchant.NoticeStates()...),
+		"Delivered/state":       texts(merchant.NoticeStates()...),
+		"NoticeAttempt/class":   texts(merchant.Classes()...),
+		"EndpointTest/verifies": texts(merchant.Verifies, merchant.DoesNotVerify, merchant.NotKnown),
+		"Endpoint/ack":          texts(merchant.AckModes()...),
+		"NewEndpoint/ack":       texts(merchant.AckModes()...),
+		"EndpointChange/ack":    texts(merchant.AckModes()...),
 		"DeliveryReport/status": texts(order.Accepted, order.DeliveryDone, order.DeliveryFailed, order.DeliveryRevoked),
 	} {
 		name, property, _ := strings.Cut(schema, "/")

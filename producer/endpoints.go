@@ -30,14 +30,14 @@ func (s *server) createEndpoint(ctx context.Context, in *createEndpointInput) (*
 	if err := callOf(ctx).sees(in.ID); err != nil {
 		return nil, err
 	}
-	if err := s.checkEndpoint(api.EndpointChange{URL: in.Body.URL, Events: in.Body.Events}); err != nil {
+	b := in.Body
+	e, err := s.wanted(api.EndpointChange{URL: b.URL, Events: b.Events, Ack: b.Ack, RetrySchedule: b.RetrySchedule})
+	if err != nil {
 		return nil, err
 	}
-	secret := merchant.NewSecretFor(merchant.Scheme(in.Body.Signature))
-	e := merchant.Endpoint{
-		ID: ident.New[merchant.Endpoint](), MerchantID: in.ID, URL: in.Body.URL, Events: in.Body.Events,
-		Secrets: []string{secret}, PublicKey: merchant.PublicKey(secret), CreatedAt: s.now(),
-	}
+	secret := merchant.NewSecretFor(merchant.Scheme(b.Signature))
+	e.ID, e.MerchantID, e.CreatedAt = ident.New[merchant.Endpoint](), in.ID, s.now()
+	e.Secrets, e.PublicKey = []string{secret}, merchant.PublicKey(secret)
 	if err := s.opt.Admin.CreateEndpoint(ctx, e); err != nil {
 		return nil, withoutKey(err)
 	}
@@ -57,27 +57,29 @@ type changeEndpointInput struct {
 	Body api.EndpointChange
 }
 
-// changeEndpoint gives an endpoint the URL and the subscriptions of the body:
-// without events it is told of all. Its secrets stay.
+// changeEndpoint gives an endpoint all that is in the body: without events it is
+// told of all. Its secrets stay.
 func (s *server) changeEndpoint(ctx context.Context, in *changeEndpointInput) (*endpointOutput, error) {
 	id, err := in.endpointID(callOf(ctx))
 	if err != nil {
 		return nil, err
 	}
-	if err := s.checkEndpoint(in.Body); err != nil {
-		return nil, err
-	}
-	if err := s.opt.Admin.ChangeEndpoint(ctx, merchant.Endpoint{ID: id, MerchantID: in.ID, URL: in.Body.URL, Events: in.Body.Events}); err != nil {
-		return nil, err
-	}
-	e, err := s.endpoint(ctx, in.ID, id)
+	e, err := s.wanted(in.Body)
 	if err != nil {
+		return nil, err
+	}
+	e.ID, e.MerchantID = id, in.ID
+	if err := s.opt.Admin.ChangeEndpoint(ctx, e); err != nil {
+		return nil, err
+	}
+	if e, err = s.endpoint(ctx, in.ID, id); err != nil {
 		return nil, err
 	}
 	return &endpointOutput{endpointView(e)}, nil
 }
 
-func (s *server) checkEndpoint(e api.EndpointChange) error {
+// wanted is the endpoint that a caller describes, if it can be one.
+func (s *server) wanted(e api.EndpointChange) (merchant.Endpoint, error) {
 	var wrong []api.FieldError
 	if err := merchant.CheckURL(e.URL, s.opt.AllowInsecureEndpoints); err != nil {
 		wrong = append(wrong, api.FieldError{Location: "body.url", Message: err.Error()})
@@ -88,10 +90,30 @@ func (s *server) checkEndpoint(e api.EndpointChange) error {
 			wrong = append(wrong, api.FieldError{Location: fmt.Sprintf("body.events[%d]", i), Message: "want one of: " + strings.Join(known, ", ")})
 		}
 	}
-	if len(wrong) > 0 {
-		return fault(api.Invalid, "").wrong(wrong)
+	schedule := scheduleOf(e.RetrySchedule)
+	if err := merchant.CheckSchedule(schedule); err != nil {
+		wrong = append(wrong, api.FieldError{Location: "body.retry_schedule", Message: err.Error()})
 	}
-	return nil
+	if len(wrong) > 0 {
+		return merchant.Endpoint{}, fault(api.Invalid, "").wrong(wrong)
+	}
+	return merchant.Endpoint{URL: e.URL, Events: e.Events, Ack: merchant.AckMode(e.Ack), Schedule: schedule}, nil
+}
+
+// scheduleOf and secondsOf are a schedule as the API has it: seconds.
+func scheduleOf(seconds []int64) (waits []time.Duration) {
+	const most = int64(merchant.MaxWait/time.Second) + 1 // what is far too long stays too long
+	for _, n := range seconds {
+		waits = append(waits, time.Duration(min(max(n, -1), most))*time.Second)
+	}
+	return waits
+}
+
+func secondsOf(waits []time.Duration) (seconds []int64) {
+	for _, w := range waits {
+		seconds = append(seconds, int64(w/time.Second))
+	}
+	return seconds
 }
 
 type endpointsOutput struct{ Body api.EndpointList }
@@ -244,6 +266,6 @@ func shown(e merchant.Endpoint, secret string) *endpointOutput {
 func endpointView(e merchant.Endpoint) api.Endpoint {
 	return api.Endpoint{
 		ID: e.ID.String(), MerchantID: e.MerchantID, URL: e.URL, Events: e.Events, Paused: e.Paused, CreatedAt: utc(e.CreatedAt),
-		Signature: string(e.Scheme()), PublicKey: e.PublicKey,
+		Signature: string(e.Scheme()), PublicKey: e.PublicKey, Ack: string(cmp.Or(e.Ack, merchant.Ack2xx)), RetrySchedule: secondsOf(e.Schedule),
 	}
 }

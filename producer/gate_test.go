@@ -31,7 +31,7 @@ func pathOf(r producer.Route, o api.Order) string {
 		id = part + "40"
 	}
 	return strings.NewReplacer("{id}", id, "{payment}", part+"01", "{sku}", "TEA", "{endpoint}", o.ID, "{channel}", "sandbox",
-		"{kind}", "order:close", "{subject}", o.ID, "{type}", "order.paid").Replace(r.Path)
+		"{kind}", "order:close", "{subject}", o.ID, "{type}", "order.paid", "{notice}", o.ID).Replace(r.Path)
 }
 
 func bodyOf(r producer.Route) string {

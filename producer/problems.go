@@ -43,6 +43,7 @@ func kinds() []kind {
 		{api.TooLarge, 413, "The body is too large", "Send at most 1 MiB (64 KiB for a channel's callback)."},
 		{api.NotJSON, 415, "The body is not JSON", "Send Content-Type: application/json."},
 		{api.Invalid, 422, "Something in the request is wrong", "Put right what errors lists, then send it again."},
+		{api.TooSoon, 429, "Not so often", "Wait as long as Retry-After says, then send the same request again."},
 		{api.Internal, 500, "Our fault", "It is not certain whether it was done. Send the same request with the same Idempotency-Key again, or look first. If it stays, quote instance to the operators."},
 		{api.Unavailable, 503, "Not just now", "Wait as long as Retry-After says, then send the same request with the same Idempotency-Key again."},
 		{api.Overloaded, 503, "Too many orders just now", "No order was made by this request. Wait as long as Retry-After says, then send it again with the same Idempotency-Key."},

@@ -60,11 +60,21 @@ type Admin interface {
 	// cannot be sealed. Endpoints come without their secrets.
 	CreateEndpoint(ctx context.Context, e merchant.Endpoint) error
 	Endpoints(ctx context.Context, merchantID string) ([]merchant.Endpoint, error)
-	// ChangeEndpoint gives an endpoint another URL and other subscriptions.
+	// SigningEndpoint comes with the secrets that sign at a time, or with an error
+	// of seal when they do not open.
+	SigningEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, now time.Time) (merchant.Endpoint, error)
+	// ChangeEndpoint gives an endpoint all that EndpointChange has.
 	ChangeEndpoint(ctx context.Context, e merchant.Endpoint) error
 	RotateEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, r merchant.Rotation) error
 	PauseEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, paused bool) error
 	DeleteEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID) error
+
+	// NoticeRecords and AttemptLog are pages, newest first.
+	NoticeRecords(ctx context.Context, f merchant.NoticeFilter) ([]merchant.NoticeRecord, error)
+	NoticeRecord(ctx context.Context, id string) (merchant.NoticeRecord, error)
+	AttemptLog(ctx context.Context, f merchant.AttemptFilter) ([]merchant.Attempt, error)
+	// NoticeAttempts are all attempts of a notice, without what was answered.
+	NoticeAttempts(ctx context.Context, id string) ([]merchant.Attempt, error)
 
 	Tasks(ctx context.Context, f tasks.Filter) ([]tasks.Row, error)
 	// Requeue notes on the timeline of the task's order, if it has one, who
@@ -75,6 +85,11 @@ type Admin interface {
 // Guard finds who is calling.
 type Guard interface {
 	Authenticate(ctx context.Context, r *http.Request) (access.Principal, error)
+}
+
+// Sender sends a notice to an endpoint, once: *merchant.Notifier.
+type Sender interface {
+	Send(ctx context.Context, e merchant.Endpoint, n merchant.Notice) merchant.Attempt
 }
 
 // Intake says whether an order that comes now is refused because there is too
@@ -89,6 +104,7 @@ type Options struct {
 	Admin    Admin
 	Guard    Guard
 	Channels payment.Registry
+	Sender   Sender // of tests; no endpoint can be tested when nil
 	Intake   Intake // every order is let in when nil
 	// PublicURL is where channels reach this door; their callbacks go to
 	// PublicURL + "/v1/channels/{name}/callbacks".
@@ -109,6 +125,7 @@ type Options struct {
 type server struct {
 	opt       Options
 	merchants *merchants
+	probes    *probes
 	allowed   *http.CrossOriginProtection
 	mux       *http.ServeMux
 	api       huma.API
@@ -158,6 +175,7 @@ func newServer(opt Options) *server {
 	s := &server{
 		opt:       opt,
 		merchants: newMerchants(opt.Admin, opt.Now),
+		probes:    &probes{last: map[merchant.EndpointID]time.Time{}},
 		allowed:   http.NewCrossOriginProtection(),
 		mux:       http.NewServeMux(),
 

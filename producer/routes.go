@@ -73,11 +73,16 @@ func routes() []route {
 		{get, "/v1/merchants/{id}/stock/{sku}", "get-stock", selling, 200, "Show a SKU's stock", on((*server).getStock)},
 		{post, "/v1/merchants/{id}/endpoints", "create-endpoint", selling, 201, "Make an endpoint for notices", on((*server).createEndpoint)},
 		{get, "/v1/merchants/{id}/endpoints", "list-endpoints", selling, 200, "List endpoints", on((*server).listEndpoints)},
-		{put, "/v1/merchants/{id}/endpoints/{endpoint}", "change-endpoint", selling, 200, "Change where an endpoint is and what it is told", on((*server).changeEndpoint)},
+		{put, "/v1/merchants/{id}/endpoints/{endpoint}", "change-endpoint", selling, 200, "Change where an endpoint is, what it is told and how", on((*server).changeEndpoint)},
 		{post, "/v1/merchants/{id}/endpoints/{endpoint}/rotate", "rotate-endpoint", selling, 200, "Give an endpoint a new secret", on((*server).rotateEndpoint)},
 		{post, "/v1/merchants/{id}/endpoints/{endpoint}/pause", "pause-endpoint", selling, 200, "Stop sending notices to an endpoint", on((*server).pauseEndpoint)},
 		{post, "/v1/merchants/{id}/endpoints/{endpoint}/resume", "resume-endpoint", selling, 200, "Send notices to an endpoint again", on((*server).resumeEndpoint)},
+		{post, "/v1/merchants/{id}/endpoints/{endpoint}/test", "test-endpoint", selling, 200, "Send an endpoint a test now, and see what it makes of it", on((*server).testEndpoint)},
 		{del, "/v1/merchants/{id}/endpoints/{endpoint}", "delete-endpoint", selling, 204, "Take an endpoint away", on((*server).deleteEndpoint)},
+
+		{get, "/v1/merchants/{id}/notices", "list-notices", selling, 200, "List what a merchant is told, newest first", on((*server).listNotices)},
+		{get, "/v1/notices/{notice}", "get-notice", selling, 200, "Show a notice, and how it stands at each endpoint", on((*server).getNotice)},
+		{get, "/v1/notices/{notice}/attempts", "list-attempts", selling, 200, "Show the tries of a notice, newest first", on((*server).listAttempts)},
 
 		{get, "/v1/event-types", "list-event-types", anyone, 200, "List what endpoints can be told", on((*server).listEventTypes)},
 		{get, "/v1/event-types/{type}", "get-event-type", anyone, 200, "Show a type of notice, with its schema", on((*server).getEventType)},

@@ -28,7 +28,11 @@ type memory struct {
 	merchants map[string]merchant.Merchant
 	endpoints []merchant.Endpoint
 	rotations []merchant.Rotation
-	keyless   bool // it can keep no secret
+	keyless   bool                    // it can keep no secret
+	notices   []merchant.NoticeRecord // newest first
+	tries     []merchant.Attempt      // of any of them, newest first
+	asked     merchant.NoticeFilter   // of the last list
+	unopened  error                   // what comes of opening a secret
 	tasks     []tasks.Row
 	requeued  []string // by whom, and why
 	received  map[string][]byte
@@ -255,7 +259,10 @@ func (m *memory) endpoint(merchantID string, id merchant.EndpointID, change func
 }
 
 func (m *memory) ChangeEndpoint(_ context.Context, e merchant.Endpoint) error {
-	return m.endpoint(e.MerchantID, e.ID, func(i int) { m.endpoints[i].URL, m.endpoints[i].Events = e.URL, e.Events })
+	return m.endpoint(e.MerchantID, e.ID, func(i int) {
+		was := &m.endpoints[i]
+		was.URL, was.Events, was.Ack, was.Schedule = e.URL, e.Events, e.Ack, e.Schedule
+	})
 }
 
 func (m *memory) RotateEndpoint(_ context.Context, merchantID string, id merchant.EndpointID, r merchant.Rotation) error {

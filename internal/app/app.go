@@ -21,6 +21,7 @@ import (
 	"github.com/orderflow/orderflow/config"
 	"github.com/orderflow/orderflow/db"
 	"github.com/orderflow/orderflow/internal/access"
+	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/monitor"
 	"github.com/orderflow/orderflow/payment"
 	"github.com/orderflow/orderflow/producer/relay"
@@ -48,6 +49,7 @@ type App struct {
 	health      *monitor.Health
 	guard       *access.Guard
 	channels    payment.Registry
+	notifier    *merchant.Notifier
 	pulse       *pulse // of the workers; nil without them
 
 	addr     net.Addr
@@ -95,6 +97,7 @@ func Start(ctx context.Context, cfg config.Config, log *zap.Logger, extras Extra
 	if err := a.openChannels(); err != nil {
 		return nil, err
 	}
+	a.openNotifier()
 	handler, err := a.handler()
 	if err != nil {
 		return nil, err

@@ -61,7 +61,7 @@ func (a *App) paths() (*http.ServeMux, error) {
 	}
 	if a.cfg.Roles.Has(config.API) {
 		door, err := producer.New(producer.Options{
-			Store: a.store, Admin: a.db, Guard: a.guard, Channels: a.channels, Intake: a.startIntake(), PublicURL: a.cfg.BaseURL(),
+			Store: a.store, Admin: a.db, Guard: a.guard, Channels: a.channels, Sender: a.notifier, Intake: a.startIntake(), PublicURL: a.cfg.BaseURL(),
 			AllowInsecureEndpoints: a.cfg.Notify.AllowLoopback, Now: now, Log: a.log.Named("http"),
 			Requested: a.metrics.HTTPRequest, CalledBack: a.metrics.Callback,
 		})

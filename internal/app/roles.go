@@ -24,12 +24,17 @@ func (a *App) startRelay() {
 	a.onStop("relay", r.Stop)
 }
 
+// openNotifier is for the workers, who send notices, and for the door, which
+// tests endpoints.
+func (a *App) openNotifier() {
+	a.notifier = merchant.NewNotifier(merchant.Options{AllowLoopback: a.cfg.Notify.AllowLoopback, MaxIdlePerHost: 256, Log: a.log.Named("notify")})
+	a.onStop("notifier", a.notifier.Close)
+}
+
 func (a *App) startWorkers() error {
 	if !a.cfg.Roles.Has(config.Worker) {
 		return nil
 	}
-	notifier := merchant.NewNotifier(merchant.Options{AllowLoopback: a.cfg.Notify.AllowLoopback, MaxIdlePerHost: 256, Log: a.log.Named("notify")})
-	a.onStop("notifier", notifier.Close)
 	alerts, err := a.openAlerts()
 	if err != nil {
 		return err
@@ -41,7 +46,7 @@ func (a *App) startWorkers() error {
 		Redis: workClient{a.redis, a.probe}, Log: a.log.Named("worker"), Concurrency: c.Concurrency, NoticesConcurrency: c.NoticesConcurrency,
 		CheckInterval: c.CheckInterval, DelayedInterval: c.DelayedInterval, ShutdownTimeout: c.ShutdownTimeout, Tried: a.tried,
 	}, a.store, workers.All(workers.Deps{
-		Store: a.store, Channels: a.channels, Sender: countedSender{notifier, a.metrics}, Alerts: alerts,
+		Store: a.store, Channels: a.channels, Sender: countedSender{a.notifier, a.metrics}, Alerts: alerts,
 		Terms: a.terms(), Keep: tasks.Keep(a.cfg.Keep), NotifyURL: a.callbackURL, Log: a.log.Named("worker"), Now: now,
 	}))
 	if err != nil {

@@ -44,14 +44,21 @@ type NewEndpoint struct {
 	URL    string   `json:"url" minLength:"1" maxLength:"2048" example:"https://merchant.example/notices" doc:"Where notices are sent. https, unless the installation allows less."`
 	Events []string `json:"events,omitempty" maxItems:"50" maxLength:"64" example:"[\"order.paid\"]" doc:"The types that it is told of, and families of them such as refund.*; all when left out. GET /v1/event-types lists them."`
 
+	Ack           string  `json:"ack,omitempty" enum:"2xx,success,code-success" doc:"The answer that acknowledges a notice. 2xx: any, which is the usual. success: 2xx with the body success. code-success: 2xx with the JSON body {\"code\":\"SUCCESS\"}. By the last two, handlers written for Alipay or WeChat Pay take notices unchanged."`
+	RetrySchedule []int64 `json:"retry_schedule,omitempty" maxItems:"20" example:"[5,60,3600]" doc:"The waits between tries in whole seconds, each 1 to 86400: 1 to 20 of them. The usual ones when left out."`
+
 	Signature string `json:"signature,omitempty" enum:"v1,v1a" doc:"How its notices are signed: v1 (HMAC-SHA256 with a shared secret), which is the usual, or v1a (ed25519: verified with a public key)."`
 }
 
-// EndpointChange says where an endpoint is from now on, and what it is told. Its
-// secrets are changed by NewSecret.
+// EndpointChange says where an endpoint is from now on, what it is told and how it
+// acknowledges that; what is left out is as usual. Its secrets are changed by
+// NewSecret.
 type EndpointChange struct {
 	URL    string   `json:"url" minLength:"1" maxLength:"2048" example:"https://merchant.example/notices" doc:"Where notices are sent. https, unless the installation allows less."`
 	Events []string `json:"events,omitempty" maxItems:"50" maxLength:"64" example:"[\"order.paid\"]" doc:"The types that it is told of, and families of them such as refund.*; all when left out. GET /v1/event-types lists them."`
+
+	Ack           string  `json:"ack,omitempty" enum:"2xx,success,code-success" doc:"The answer that acknowledges a notice. 2xx: any, which is the usual. success: 2xx with the body success. code-success: 2xx with the JSON body {\"code\":\"SUCCESS\"}. By the last two, handlers written for Alipay or WeChat Pay take notices unchanged."`
+	RetrySchedule []int64 `json:"retry_schedule,omitempty" maxItems:"20" example:"[5,60,3600]" doc:"The waits between tries in whole seconds, each 1 to 86400: 1 to 20 of them. The usual ones when left out."`
 }
 
 // NewSecret says what an endpoint's new secret is to be. All of it may be left
@@ -73,6 +80,9 @@ type Endpoint struct {
 	Signature  string    `json:"signature" enum:"v1,v1a" doc:"How the newest secret signs."`
 	PublicKey  string    `json:"public_key,omitempty" example:"whpk_…" doc:"Verifies v1a signatures of the newest secret. Its private half is never shown."`
 	Secret     string    `json:"secret,omitempty" example:"whsec_…" doc:"Signs the notices. Shown once: when the endpoint is made, and when it is rotated. Absent for v1a."`
+
+	Ack           string  `json:"ack" enum:"2xx,success,code-success" doc:"The answer that acknowledges a notice."`
+	RetrySchedule []int64 `json:"retry_schedule,omitempty" doc:"The waits between tries in seconds; absent: the usual ones."`
 
 	PreviousUntil time.Time `json:"previous_until,omitzero" doc:"After a rotation: until when the secrets before go on signing, at the longest."`
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 )
 
 // CallOption changes one call.
@@ -154,8 +155,8 @@ func (c *Client) Endpoints(ctx context.Context, merchantID string) (*EndpointLis
 	return call[EndpointList](ctx, c, request{method: http.MethodGet, path: endpointPath(merchantID)})
 }
 
-// ChangeEndpoint gives an endpoint another URL and other subscriptions; its
-// secrets stay.
+// ChangeEndpoint gives an endpoint all that e has, and what is usual where it has
+// nothing; its secrets stay.
 func (c *Client) ChangeEndpoint(ctx context.Context, merchantID, id string, e EndpointChange) (*Endpoint, error) {
 	return call[Endpoint](ctx, c, request{method: http.MethodPut, path: endpointPath(merchantID, id), body: e})
 }
@@ -189,6 +190,41 @@ func (c *Client) DeleteEndpoint(ctx context.Context, merchantID, id string) erro
 
 func endpointPath(merchantID string, more ...string) []string {
 	return append([]string{"v1", "merchants", merchantID, "endpoints"}, more...)
+}
+
+// TestEndpoint sends an endpoint a test now. It is not sent again on failure.
+func (c *Client) TestEndpoint(ctx context.Context, merchantID, id string) (*EndpointTest, error) {
+	return call[EndpointTest](ctx, c, request{method: http.MethodPost, path: endpointPath(merchantID, id, "test"), once: true})
+}
+
+// NoticeFilter chooses notices of a merchant; what is zero does not narrow.
+type NoticeFilter struct {
+	Since, Until time.Time // when it was written; Until is not in it
+	Type         string
+	State        string // undelivered or delivered
+	Order        string // about this one
+	Endpoint     string // tried at this one
+	Limit        int    // 1 to 199; 0 means 50
+	Cursor       string
+}
+
+// Notices lists what a merchant is told, newest first.
+func (c *Client) Notices(ctx context.Context, merchantID string, f NoticeFilter) (*NoticePage, error) {
+	q := query("since", moment(f.Since), "until", moment(f.Until), "type", f.Type, "state", f.State, "order", f.Order, "endpoint", f.Endpoint,
+		"limit", number(f.Limit), "cursor", f.Cursor)
+	return call[NoticePage](ctx, c, request{method: http.MethodGet, path: []string{"v1", "merchants", merchantID, "notices"}, query: q})
+}
+
+// Notice shows a notice with its body, and how it stands at each endpoint.
+func (c *Client) Notice(ctx context.Context, id string) (*Notice, error) {
+	return call[Notice](ctx, c, request{method: http.MethodGet, path: []string{"v1", "notices", id}})
+}
+
+// NoticeAttempts shows a page of the tries of a notice, newest first: of the
+// first when cursor is "". limit is 1 to 199; 0 means 50.
+func (c *Client) NoticeAttempts(ctx context.Context, id string, limit int, cursor string) (*NoticeAttemptPage, error) {
+	q := query("limit", number(limit), "cursor", cursor)
+	return call[NoticeAttemptPage](ctx, c, request{method: http.MethodGet, path: []string{"v1", "notices", id, "attempts"}, query: q})
 }
 
 // EventTypes lists what endpoints can be told.
@@ -241,6 +277,13 @@ func yes(b bool) string {
 		return "true"
 	}
 	return ""
+}
+
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(time.RFC3339Nano)
 }
 
 func number(n int) string {

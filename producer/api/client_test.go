@@ -126,6 +126,7 @@ func TestWhatCannotBeMadeTwiceIsNotRetried(t *testing.T) {
 			return err
 		},
 		"rotate endpoint": func(c *api.Client) error { _, err := c.RotateEndpoint(t.Context(), "m", "e"); return err },
+		"test endpoint":   func(c *api.Client) error { _, err := c.TestEndpoint(t.Context(), "m", "e"); return err },
 	} {
 		s, c := serve(t, says(503, ""))
 		require.Error(t, call(c), name)
@@ -177,7 +178,19 @@ func TestEveryCallGoesToItsPlace(t *testing.T) {
 		},
 		"POST /v1/merchants/m/endpoints/e/pause":  func(ctx context.Context, c *api.Client) error { _, err := c.PauseEndpoint(ctx, "m", "e"); return err },
 		"POST /v1/merchants/m/endpoints/e/resume": func(ctx context.Context, c *api.Client) error { _, err := c.ResumeEndpoint(ctx, "m", "e"); return err },
-		"DELETE /v1/merchants/m/endpoints/e":      func(ctx context.Context, c *api.Client) error { return c.DeleteEndpoint(ctx, "m", "e") },
+		"POST /v1/merchants/m/endpoints/e/test":   func(ctx context.Context, c *api.Client) error { _, err := c.TestEndpoint(ctx, "m", "e"); return err },
+		"GET /v1/merchants/m/notices?endpoint=e&limit=9&order=o&since=2026-03-02T09%3A30%3A00Z&state=undelivered&type=order.paid": func(ctx context.Context, c *api.Client) error {
+			_, err := c.Notices(ctx, "m", api.NoticeFilter{
+				Since: time.Date(2026, 3, 2, 9, 30, 0, 0, time.UTC), Type: "order.paid", State: "undelivered", Order: "o", Endpoint: "e", Limit: 9,
+			})
+			return err
+		},
+		"GET /v1/notices/n": func(ctx context.Context, c *api.Client) error { _, err := c.Notice(ctx, "n"); return err },
+		"GET /v1/notices/n/attempts?cursor=c&limit=2": func(ctx context.Context, c *api.Client) error {
+			_, err := c.NoticeAttempts(ctx, "n", 2, "c")
+			return err
+		},
+		"DELETE /v1/merchants/m/endpoints/e": func(ctx context.Context, c *api.Client) error { return c.DeleteEndpoint(ctx, "m", "e") },
 		"GET /v1/tasks?state=dead": func(ctx context.Context, c *api.Client) error {
 			_, err := c.Tasks(ctx, api.TaskFilter{State: "dead"})
 			return err

@@ -21,6 +21,7 @@ const (
 	TooLarge         ProblemType = "urn:orderflow:problem:too-large"
 	NotJSON          ProblemType = "urn:orderflow:problem:not-json"
 	Invalid          ProblemType = "urn:orderflow:problem:invalid"
+	TooSoon          ProblemType = "urn:orderflow:problem:too-soon"
 	Internal         ProblemType = "urn:orderflow:problem:internal"
 	Unavailable      ProblemType = "urn:orderflow:problem:unavailable"
 	Overloaded       ProblemType = "urn:orderflow:problem:overloaded"

@@ -1,0 +1,139 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"github.com/orderflow/orderflow/internal/ident"
+	"github.com/orderflow/orderflow/merchant"
+	"github.com/orderflow/orderflow/order"
+	"github.com/orderflow/orderflow/tasks"
+)
+
+// noticeRecordModel is a notice with what is owed of it.
+type noticeRecordModel struct {
+	ID         uuid.UUID
+	MerchantID string
+	Type       string
+	Body       []byte
+	CreatedAt  time.Time
+	Owed       bool
+	DueAt      time.Time `bun:",nullzero"`
+	DeadAt     time.Time `bun:",nullzero"`
+	LastError  string
+	Taken      bool // by some endpoint
+}
+
+func (n noticeRecordModel) record() merchant.NoticeRecord {
+	r := merchant.NoticeRecord{
+		Notice:    merchant.Notice{ID: n.ID.String(), MerchantID: n.MerchantID, Type: n.Type, Body: n.Body},
+		CreatedAt: n.CreatedAt.UTC(), LastError: n.LastError,
+	}
+	switch {
+	case n.Owed && !n.DeadAt.IsZero():
+		r.State = merchant.NoticeDead
+	case n.Owed:
+		r.State, r.NextTryAt = merchant.NoticeWaiting, n.DueAt.UTC()
+	case n.Taken:
+		r.State = merchant.NoticeDelivered
+	default:
+		r.State = merchant.NoticeDropped
+	}
+	return r
+}
+
+// noticeRecords are notices n with what is owed of them.
+func (d *DB) noticeRecords() *bun.SelectQuery {
+	return d.NewSelect().TableExpr("notices AS n").
+		Join("LEFT JOIN outbox AS o ON o.kind = CASE n.type WHEN ? THEN ? ELSE ? END AND o.subject = n.id", merchant.OrderPaid, tasks.DeliveryNotify, tasks.MerchantNotify).
+		Column("n.id", "n.merchant_id", "n.type", "n.created_at", "o.due_at", "o.dead_at", "o.last_error").
+		ColumnExpr("o.subject IS NOT NULL AS owed").
+		ColumnExpr("EXISTS (SELECT FROM notice_attempts t WHERE t.notice_id = n.id AND t.ok) AS taken")
+}
+
+// NoticeRecords lists a page of a merchant's notices, newest first, without their
+// bodies.
+func (d *DB) NoticeRecords(ctx context.Context, f merchant.NoticeFilter) ([]merchant.NoticeRecord, error) {
+	q := d.noticeRecords().Where("n.merchant_id = ?", f.MerchantID).OrderExpr("n.created_at DESC, n.id DESC").Limit(page(f.Limit))
+	narrow(q, f)
+	if !f.Before.IsZero() {
+		q.Where("(n.created_at, n.id) < (?, ?)", f.Before.At, f.Before.ID)
+	}
+	limited, cancel := context.WithTimeout(ctx, listTime)
+	defer cancel()
+	var rows []noticeRecordModel
+	err := q.Scan(limited, &rows)
+	if err != nil && ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
+		return nil, fmt.Errorf("list notices: not found within %s; ask for a shorter time: %w", listTime, order.ErrBusy)
+	}
+	return col(rows, noticeRecordModel.record), wrap(err, "list notices of merchant "+f.MerchantID)
+}
+
+func narrow(q *bun.SelectQuery, f merchant.NoticeFilter) {
+	const taken = "EXISTS (SELECT FROM notice_attempts t WHERE t.notice_id = n.id AND t.ok AND (?0 OR t.endpoint_id = ?1))"
+	everywhere := f.Endpoint.IsZero()
+	if !f.Since.IsZero() {
+		q.Where("n.created_at >= ?", f.Since)
+	}
+	if !f.Until.IsZero() {
+		q.Where("n.created_at < ?", f.Until)
+	}
+	if f.Type != "" {
+		q.Where("n.type = ?", f.Type)
+	}
+	if !f.Order.IsZero() { // its parts' identifiers lie together
+		q.Where("n.id BETWEEN ? AND ?", f.Order, ident.WithPart[order.Order](f.Order, 0xff))
+	}
+	if !everywhere {
+		q.Where("EXISTS (SELECT FROM notice_attempts t WHERE t.notice_id = n.id AND t.endpoint_id = ?)", f.Endpoint)
+	}
+	if f.Delivered {
+		q.Where(taken, everywhere, f.Endpoint)
+		if everywhere {
+			q.Where("o.subject IS NULL")
+		}
+	}
+	if f.Undelivered {
+		q.Where("o.subject IS NOT NULL")
+		if !everywhere {
+			q.Where("NOT "+taken, everywhere, f.Endpoint)
+		}
+	}
+}
+
+// NoticeRecord reads a notice, with its body and how far it has got;
+// order.ErrNotFound when there is no such notice.
+func (d *DB) NoticeRecord(ctx context.Context, id string) (merchant.NoticeRecord, error) {
+	key, err := noticeID(id)
+	if err != nil {
+		return merchant.NoticeRecord{}, err
+	}
+	var row noticeRecordModel
+	if err := d.noticeRecords().Column("n.body").Where("n.id = ?", key).Scan(ctx, &row); err != nil {
+		return merchant.NoticeRecord{}, wrap(found(err), "notice "+id)
+	}
+	return row.record(), nil
+}
+
+// AttemptLog reads a page of the log of a notice, newest first, with all that
+// was kept of the answers.
+func (d *DB) AttemptLog(ctx context.Context, f merchant.AttemptFilter) ([]merchant.Attempt, error) {
+	key, err := noticeID(f.NoticeID)
+	if err != nil {
+		return nil, err
+	}
+	var rows []noticeAttemptModel
+	q := d.NewSelect().Model(&rows).Where("notice_id = ?", key).OrderExpr("at DESC, endpoint_id DESC").Limit(page(f.Limit))
+	if !f.Before.IsZero() {
+		q.Where("(at, endpoint_id) < (?, ?)", f.Before.At, f.Before.ID)
+	}
+	if err := q.Scan(ctx); err != nil {
+		return nil, wrap(err, "attempts of notice "+f.NoticeID)
+	}
+	return col(rows, noticeAttemptModel.attempt), nil
+}

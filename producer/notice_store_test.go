@@ -1,0 +1,63 @@
+package producer_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/orderflow/orderflow/merchant"
+	"github.com/orderflow/orderflow/order"
+)
+
+func (m *memory) SigningEndpoint(_ context.Context, merchantID string, id merchant.EndpointID, _ time.Time) (e merchant.Endpoint, err error) {
+	err = m.endpoint(merchantID, id, func(i int) { e = m.endpoints[i] })
+	if err == nil {
+		err = m.unopened
+	}
+	return e, err
+}
+
+func (m *memory) NoticeRecords(_ context.Context, f merchant.NoticeFilter) (list []merchant.NoticeRecord, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.asked = f
+	for _, r := range m.notices {
+		if r.MerchantID == f.MerchantID && (f.Before.IsZero() || r.CreatedAt.Before(f.Before.At)) && len(list) < f.Limit {
+			r.Body = nil
+			list = append(list, r)
+		}
+	}
+	return list, m.fails
+}
+
+func (m *memory) NoticeRecord(_ context.Context, id string) (merchant.NoticeRecord, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.notices {
+		if r.ID == id {
+			return r, m.fails
+		}
+	}
+	return merchant.NoticeRecord{}, fmt.Errorf("notice %s: %w", id, order.ErrNotFound)
+}
+
+func (m *memory) NoticeAttempts(context.Context, string) (list []merchant.Attempt, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, a := range m.tries {
+		a.Answer = merchant.Answer{}
+		list = append(list, a)
+	}
+	return list, nil
+}
+
+func (m *memory) AttemptLog(_ context.Context, f merchant.AttemptFilter) (list []merchant.Attempt, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, a := range m.tries {
+		if (f.Before.IsZero() || a.At.Before(f.Before.At)) && len(list) < f.Limit {
+			list = append(list, a)
+		}
+	}
+	return list, nil
+}

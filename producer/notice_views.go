@@ -1,0 +1,66 @@
+package producer
+
+import (
+	"encoding/base64"
+	"time"
+	"unicode/utf8"
+
+	"github.com/orderflow/orderflow/merchant"
+	"github.com/orderflow/orderflow/producer/api"
+)
+
+// noticeView is a notice as a list has it.
+func noticeView(r merchant.NoticeRecord) api.Notice {
+	return api.Notice{
+		ID: r.ID, MerchantID: r.MerchantID, Type: r.Type, CreatedAt: utc(r.CreatedAt),
+		State: string(r.State), NextTryAt: utc(r.NextTryAt), LastError: r.LastError,
+	}
+}
+
+func receptionView(r merchant.Reception) api.Delivered {
+	return api.Delivered{
+		EndpointID: r.EndpointID.String(), URL: r.URL, State: string(r.State), Attempts: r.Tries,
+		LastAttemptAt: utc(r.Last.At), LastStatus: r.Last.HTTPStatus, LastError: r.Last.Error,
+	}
+}
+
+func attemptView(noticeID string, a merchant.Attempt) api.NoticeAttempt {
+	v := api.NoticeAttempt{
+		EndpointID: a.EndpointID.String(), At: utc(a.At), OK: a.OK, Status: a.HTTPStatus, Class: string(a.Class()), Error: a.Error,
+		Times: api.Times{
+			DNS: milliseconds(a.Timing.DNS), Connect: milliseconds(a.Timing.Connect), TLS: milliseconds(a.Timing.TLS),
+			FirstByte: milliseconds(a.Timing.FirstByte), Total: milliseconds(a.Duration),
+		},
+		RequestHeaders: merchant.RequestHeaders(noticeID, a.At),
+		Answer:         answerView(a.Answer),
+	}
+	if a.Remote.IsValid() {
+		v.Remote = a.Remote.String()
+	}
+	return v
+}
+
+// milliseconds are exact to the microsecond.
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// answerView is nil when nothing is known of an answer.
+func answerView(a merchant.Answer) *api.Answer {
+	v := &api.Answer{Headers: map[string]string{}, Truncated: a.Truncated}
+	for name, value := range map[string]string{
+		"content-type": a.ContentType, "content-encoding": a.ContentEncoding, "location": a.Location, "retry-after": a.RetryAfter,
+		"server": a.Server, "date": a.Date, "x-request-id": a.RequestID,
+	} {
+		if value != "" {
+			v.Headers[name] = value
+		}
+	}
+	if utf8.Valid(a.Body) {
+		v.Body = string(a.Body)
+	} else {
+		v.BodyBase64 = base64.StdEncoding.EncodeToString(a.Body)
+	}
+	if len(a.Body) == 0 && len(v.Headers) == 0 && !v.Truncated {
+		return nil
+	}
+	return v
+}
