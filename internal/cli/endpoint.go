@@ -18,7 +18,8 @@ import (
 )
 
 func newEndpoint() *cobra.Command {
-	return group("endpoint", "Look at merchants' endpoints, and give them new secrets", newEndpointList(), newEndpointRotate())
+	return group("endpoint", "Make merchants' endpoints, look at them, test and pause them, and give them new secrets",
+		newEndpointList(), newEndpointCreate(), newEndpointTest(), newEndpointPause(), newEndpointResume(), newEndpointRotate())
 }
 
 func newEndpointList() *cobra.Command {
@@ -34,9 +35,9 @@ func newEndpointList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t := newTable(c, "endpoint", "url", "events", "signature", "paused", "created (utc)")
+			t := newTable(c, "endpoint", "url", "events", "signature", "paused", "ack", "retries after", "created (utc)")
 			for _, e := range list {
-				t.row(e.ID.String(), e.URL, cmp.Or(strings.Join(e.Events, ","), "all"), string(e.Scheme()), fmt.Sprint(e.Paused), at(e.CreatedAt))
+				t.row(e.ID.String(), e.URL, cmp.Or(strings.Join(e.Events, ","), "all"), string(e.Scheme()), fmt.Sprint(e.Paused), string(e.Ack), waits(e.Schedule), at(e.CreatedAt))
 			}
 			t.print()
 			return nil
@@ -90,7 +91,7 @@ func (r *rotate) run(c *cobra.Command, merchantID string, id merchant.EndpointID
 	}
 	i := slices.IndexFunc(list, func(e merchant.Endpoint) bool { return e.ID == id })
 	if i < 0 {
-		return fmt.Errorf("merchant %s has no endpoint %s: see `orderflow endpoint list`", merchantID, id)
+		return noEndpoint(merchantID, id)
 	}
 	rotation, err := r.rotation(c.InOrStdin(), list[i].Scheme())
 	if err != nil {
