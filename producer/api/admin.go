@@ -45,7 +45,7 @@ type NewEndpoint struct {
 	Events []string `json:"events,omitempty" maxItems:"50" maxLength:"64" example:"[\"order.paid\"]" doc:"The types that it is told of, and families of them such as refund.*; all when left out. GET /v1/event-types lists them."`
 
 	Ack           string  `json:"ack,omitempty" enum:"2xx,success,code-success" doc:"The answer that acknowledges a notice. 2xx: any, which is the usual. success: 2xx with the body success. code-success: 2xx with the JSON body {\"code\":\"SUCCESS\"}. By the last two, handlers written for Alipay or WeChat Pay take notices unchanged."`
-	RetrySchedule []int64 `json:"retry_schedule,omitempty" maxItems:"20" example:"[5,60,3600]" doc:"The waits between tries in whole seconds, each 1 to 86400: 1 to 20 of them. The usual ones when left out."`
+	RetrySchedule []int64 `json:"retry_schedule,omitempty" maxItems:"20" example:"[5,60,3600]" doc:"The waits between tries in whole seconds, each 1 to 86400: 1 to 20 of them. Kept, and not followed yet: all endpoints are tried by the usual ones."`
 
 	Signature string `json:"signature,omitempty" enum:"v1,v1a" doc:"How its notices are signed: v1 (HMAC-SHA256 with a shared secret), which is the usual, or v1a (ed25519: verified with a public key)."`
 }
@@ -58,7 +58,7 @@ type EndpointChange struct {
 	Events []string `json:"events,omitempty" maxItems:"50" maxLength:"64" example:"[\"order.paid\"]" doc:"The types that it is told of, and families of them such as refund.*; all when left out. GET /v1/event-types lists them."`
 
 	Ack           string  `json:"ack,omitempty" enum:"2xx,success,code-success" doc:"The answer that acknowledges a notice. 2xx: any, which is the usual. success: 2xx with the body success. code-success: 2xx with the JSON body {\"code\":\"SUCCESS\"}. By the last two, handlers written for Alipay or WeChat Pay take notices unchanged."`
-	RetrySchedule []int64 `json:"retry_schedule,omitempty" maxItems:"20" example:"[5,60,3600]" doc:"The waits between tries in whole seconds, each 1 to 86400: 1 to 20 of them. The usual ones when left out."`
+	RetrySchedule []int64 `json:"retry_schedule,omitempty" maxItems:"20" example:"[5,60,3600]" doc:"The waits between tries in whole seconds, each 1 to 86400: 1 to 20 of them. Kept, and not followed yet: all endpoints are tried by the usual ones."`
 }
 
 // NewSecret says what an endpoint's new secret is to be. All of it may be left
