@@ -162,7 +162,7 @@ func (r *reports) write(out *bufio.Writer) (err error) {
 		_, _ = out.WriteString(line + "\n") // Flush tells
 		if len(r.lines) == 0 {
 			err = errors.Join(err, out.Flush())
-			time.Sleep(gather)
+			<-time.After(gather)
 		}
 	}
 	return errors.Join(err, out.Flush())
