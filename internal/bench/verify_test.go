@@ -43,7 +43,7 @@ func newMarket(t *testing.T) *market {
 	url := dbtest.URL(t)
 	m := &market{t: t, book: newBook(), sys: &orderflow{load: Load{Unpaid: 0.5, PayWithin: time.Second}}, now: time.Now().UTC().Truncate(time.Second)}
 	m.sys.reader()
-	require.NoError(t, m.sys.prepare(t.Context(), site{database: url, merchant: "http://127.0.0.1:1/notices"}))
+	require.NoError(t, m.sys.prepare(t.Context(), site{database: url, doors: []string{"http://127.0.0.1:1/notices"}}))
 	var err error
 	m.db, err = db.Open(t.Context(), url, 4)
 	require.NoError(t, err)
@@ -212,7 +212,7 @@ func TestManyFindingsAreFew(t *testing.T) {
 func TestOnlyAFreshDatabaseWillDo(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t)
-	err := m.sys.prepare(t.Context(), site{database: m.conn.Config().ConnString(), merchant: "http://127.0.0.1:1/"})
+	err := m.sys.prepare(t.Context(), site{database: m.conn.Config().ConnString(), doors: []string{"http://127.0.0.1:1/"}})
 	require.ErrorContains(t, err, "measure on a fresh one")
 }
 
