@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -119,6 +120,7 @@ func heard(runs []*IsolationRun) []string {
 	if len(runs) > 0 {
 		started = percent(over(runs, (*IsolationRun).Share).Median)
 	}
+	runs = slices.DeleteFunc(slices.Clone(runs), func(r *IsolationRun) bool { return r.Started == 0 }) // they have no times
 	return []string{
 		started,
 		middle(runs, "%.0f", func(r *IsolationRun) float64 { return r.Notice.P50 }),

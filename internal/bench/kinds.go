@@ -49,8 +49,12 @@ func makeKinds(ctx context.Context, w *workshop, wait waitingOrders) (*kinds, er
 	if wait.count == 0 {
 		return k, nil
 	}
-	for _, items := range baskets() {
-		made, err := w.made(ctx, waiting(wait.channel, wait.window), items)
+	steps, of := waiting(wait.channel, wait.window), baskets()
+	if wait.life != nil {
+		steps, of = wait.life, of[:1]
+	}
+	for _, items := range of {
+		made, err := w.made(ctx, steps, items)
 		if err != nil {
 			return nil, fmt.Errorf("make an order that waits: %w", err)
 		}

@@ -97,6 +97,7 @@ type waitingOrders struct {
 	first   time.Time     // a whole second
 	within  time.Duration // 0: all in that second
 	window  time.Duration // how long they may be paid
+	life    []step        // what they have been through instead of waiting to be paid, all of the first basket; nil: nothing
 }
 
 func ceil(t time.Time) time.Time { return t.Add(time.Second - 1).Truncate(time.Second) }

@@ -9,7 +9,7 @@ import (
 )
 
 // startGrace is how long an event of the window's last moment has to reach its
-// merchant; the load goes on meanwhile.
+// merchant, and no longer than the window; the load goes on meanwhile.
 const startGrace = 2 * time.Second
 
 // clinic is Orderflow with merchants of whom some hang. A notice to one that
@@ -109,7 +109,7 @@ func (w *ward) watch(ctx context.Context) (err error) {
 	if w.after, err = w.metrics(ctx); err != nil {
 		return err
 	}
-	err = w.wait(ctx, "a moment more,", time.Until(w.end.at.Add(startGrace)))
+	err = w.wait(ctx, "a moment more,", time.Until(w.end.at.Add(min(startGrace, w.load.Window))))
 	w.healed = time.Now()
 	return err
 }

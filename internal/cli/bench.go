@@ -61,7 +61,7 @@ have no orders. See bench/README.md.`,
 	c.Flags().StringVar(&o.URL, "url", "", "an Orderflow that runs already: http://127.0.0.1:8080")
 	c.Flags().StringVar(&o.Profile, "profile", "", "keep the service's profiles of the window in this directory")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.AddCommand(newBenchOverload(), newBenchSeed(), newBenchGrowth(), newBenchClose(), newBenchIsolation(), newBenchCompare(), newBenchMerchant())
+	c.AddCommand(newBenchOverload(), newBenchSeed(), newBenchGrowth(), newBenchClose(), newBenchIsolation(), newBenchNotify(), newBenchCompare(), newBenchMerchant())
 	return c
 }
 
