@@ -22,9 +22,14 @@ type endingPatterns struct {
 	patterns, quickly []*pattern // one a basket
 }
 
-func makeKinds(ctx context.Context, w *workshop, wait waitingOrders) (*kinds, error) {
+// makeKinds makes the patterns of what there is to be of each.
+func makeKinds(ctx context.Context, w *workshop, old oldOrders, wait waitingOrders) (*kinds, error) {
 	k := &kinds{}
-	for _, e := range endings() {
+	var wanted []ending
+	if old.count > 0 {
+		wanted = endings()
+	}
+	for _, e := range wanted {
 		p := endingPatterns{ending: e}
 		for _, of := range []struct {
 			steps []step
