@@ -44,6 +44,18 @@ func (r *run) openOthers(ctx context.Context) error {
 	return nil
 }
 
+// deserted says whether one of the others has ended by itself.
+func (r *run) deserted() bool {
+	for _, o := range r.others {
+		select {
+		case <-o.child.Done():
+			return true
+		default:
+		}
+	}
+	return false
+}
+
 // stopOthers ends them all at once: each waits for what it has in hand.
 func (r *run) stopOthers() error {
 	ended := make(chan error, len(r.others))

@@ -226,6 +226,9 @@ func (r *run) wait(ctx context.Context, doing string, d time.Duration) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
+			if r.deserted() {
+				return r.stopService()
+			}
 			orders, through, wrong := r.book.tally()
 			r.ground.say("%s: %s %s of %s: %d orders, %.0f lifecycles/s, %d errors", r.system.name(), doing,
 				time.Since(began).Round(often), d, orders, float64(through-last)/often.Seconds(), wrong)
@@ -276,6 +279,8 @@ func (r *run) drain(ctx context.Context) error {
 			return fmt.Errorf("wait for %s: %w", r.system.name(), err)
 		case left == 0:
 			return nil
+		case r.deserted():
+			return r.stopService()
 		}
 		r.ground.say("%s: %d orders are still on their way", r.system.name(), left)
 		pause(limited, 50*time.Millisecond)
