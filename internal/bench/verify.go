@@ -102,7 +102,9 @@ func unasked(b *book, where string) []rule {
 // read, however much it is.
 func (o *orderflow) measured() string { return " AND o.id >= '" + o.since.String() + "'" }
 
-// left are payments and notices on their way, and orders whose time is over.
+// left are payments and notices on their way, and orders whose time is over. When
+// the outbox has no notice left, those are looked for that no merchant has
+// acknowledged: where else they wait is the service's own affair.
 func (o *orderflow) left(ctx context.Context, conn *pgx.Conn) (n int64, err error) {
 	soon := 0.0
 	if o.load.Unpaid > 0 {
@@ -110,6 +112,10 @@ func (o *orderflow) left(ctx context.Context, conn *pgx.Conn) (n int64, err erro
 	}
 	err = conn.QueryRow(ctx, `SELECT (SELECT count(*) FROM outbox WHERE kind IN ('payment:confirm', 'delivery:notify'))
 		+ (SELECT count(*) FROM orders o WHERE status IN ('pending_pay', 'closing') AND expire_at <= now() + make_interval(secs => $1)`+o.measured()+`)`, soon).Scan(&n)
+	if err == nil && n == 0 {
+		n, err = one(ctx, conn, `SELECT count(*) FROM notices n WHERE n.id >= '`+o.since.String()+`'
+			AND NOT EXISTS (SELECT 1 FROM notice_attempts t WHERE t.notice_id = n.id AND t.ok)`)
+	}
 	return n, err
 }
 
