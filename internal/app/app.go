@@ -77,6 +77,10 @@ type Extras struct {
 	// page of the web could have a name of its own lead here, and the development
 	// keys are known.
 	LoopbackOnly bool
+	// PlainNotices sends all notices through one queue that their merchants share,
+	// a hanging one's in front of everybody's: what is measured beside, and never
+	// served.
+	PlainNotices bool
 }
 
 // Start opens everything that cfg asks for and listens. Stop the App when done.
