@@ -30,13 +30,13 @@ func (s *server) createEndpoint(ctx context.Context, in *createEndpointInput) (*
 	if err := callOf(ctx).sees(in.ID); err != nil {
 		return nil, err
 	}
-	if err := s.checkEndpoint(api.EndpointChange{URL: in.Body.URL, Events: in.Body.Events}); err != nil {
+	if err := s.checkEndpoint(api.EndpointChange{URL: in.Body.URL, Events: in.Body.Events, RetrySchedule: in.Body.RetrySchedule}); err != nil {
 		return nil, err
 	}
 	secret := merchant.NewSecretFor(merchant.Scheme(in.Body.Signature))
 	e := merchant.Endpoint{
 		ID: ident.New[merchant.Endpoint](), MerchantID: in.ID, URL: in.Body.URL, Events: in.Body.Events,
-		Secrets: []string{secret}, PublicKey: merchant.PublicKey(secret), CreatedAt: s.now(),
+		Secrets: []string{secret}, PublicKey: merchant.PublicKey(secret), Schedule: scheduleOf(in.Body.RetrySchedule), CreatedAt: s.now(),
 	}
 	if err := s.opt.Admin.CreateEndpoint(ctx, e); err != nil {
 		return nil, withoutKey(err)
@@ -67,7 +67,8 @@ func (s *server) changeEndpoint(ctx context.Context, in *changeEndpointInput) (*
 	if err := s.checkEndpoint(in.Body); err != nil {
 		return nil, err
 	}
-	if err := s.opt.Admin.ChangeEndpoint(ctx, merchant.Endpoint{ID: id, MerchantID: in.ID, URL: in.Body.URL, Events: in.Body.Events}); err != nil {
+	changed := merchant.Endpoint{ID: id, MerchantID: in.ID, URL: in.Body.URL, Events: in.Body.Events, Schedule: scheduleOf(in.Body.RetrySchedule)}
+	if err := s.opt.Admin.ChangeEndpoint(ctx, changed, s.now()); err != nil {
 		return nil, err
 	}
 	e, err := s.endpoint(ctx, in.ID, id)
@@ -87,6 +88,9 @@ func (s *server) checkEndpoint(e api.EndpointChange) error {
 		if !slices.Contains(known, t) {
 			wrong = append(wrong, api.FieldError{Location: fmt.Sprintf("body.events[%d]", i), Message: "want one of: " + strings.Join(known, ", ")})
 		}
+	}
+	if !scheduleOf(e.RetrySchedule).Valid() {
+		wrong = append(wrong, api.FieldError{Location: "body.retry_schedule", Message: "want at most 30 waits, of 1 to 604800 seconds each"})
 	}
 	if len(wrong) > 0 {
 		return fault(api.Invalid, "").wrong(wrong)
@@ -200,7 +204,7 @@ func (s *server) setPaused(ctx context.Context, in *EndpointPath, paused bool) (
 	if err != nil {
 		return nil, err
 	}
-	if err := s.opt.Admin.PauseEndpoint(ctx, in.ID, id, paused); err != nil {
+	if err := s.opt.Admin.PauseEndpoint(ctx, in.ID, id, paused, s.now()); err != nil {
 		return nil, err
 	}
 	e, err := s.endpoint(ctx, in.ID, id)
@@ -215,7 +219,7 @@ func (s *server) deleteEndpoint(ctx context.Context, in *EndpointPath) (*struct{
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.opt.Admin.DeleteEndpoint(ctx, in.ID, id)
+	return nil, s.opt.Admin.DeleteEndpoint(ctx, in.ID, id, s.now())
 }
 
 // endpoint shows one endpoint as it is now, without its secrets.
@@ -244,6 +248,22 @@ func shown(e merchant.Endpoint, secret string) *endpointOutput {
 func endpointView(e merchant.Endpoint) api.Endpoint {
 	return api.Endpoint{
 		ID: e.ID.String(), MerchantID: e.MerchantID, URL: e.URL, Events: e.Events, Paused: e.Paused, CreatedAt: utc(e.CreatedAt),
-		Signature: string(e.Scheme()), PublicKey: e.PublicKey,
+		Signature: string(e.Scheme()), PublicKey: e.PublicKey, RetrySchedule: secondsOf(e.Schedule),
+		State: string(cmp.Or(e.Health.State, merchant.Healthy)), Since: utc(e.Health.Since), LastError: e.Health.LastError,
 	}
+}
+
+func scheduleOf(seconds []int64) merchant.Schedule {
+	var s merchant.Schedule
+	for _, n := range seconds {
+		s = append(s, time.Duration(min(max(n, 0), 1<<30))*time.Second)
+	}
+	return s
+}
+
+func secondsOf(s merchant.Schedule) (seconds []int64) {
+	for _, wait := range s {
+		seconds = append(seconds, int64(wait/time.Second))
+	}
+	return seconds
 }

@@ -60,11 +60,11 @@ type Admin interface {
 	// cannot be sealed. Endpoints come without their secrets.
 	CreateEndpoint(ctx context.Context, e merchant.Endpoint) error
 	Endpoints(ctx context.Context, merchantID string) ([]merchant.Endpoint, error)
-	// ChangeEndpoint gives an endpoint another URL and other subscriptions.
-	ChangeEndpoint(ctx context.Context, e merchant.Endpoint) error
+	// ChangeEndpoint gives an endpoint another URL, other subscriptions and another schedule.
+	ChangeEndpoint(ctx context.Context, e merchant.Endpoint, now time.Time) error
 	RotateEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, r merchant.Rotation) error
-	PauseEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, paused bool) error
-	DeleteEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID) error
+	PauseEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, paused bool, now time.Time) error
+	DeleteEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, now time.Time) error
 
 	Tasks(ctx context.Context, f tasks.Filter) ([]tasks.Row, error)
 	// Requeue notes on the timeline of the task's order, if it has one, who
