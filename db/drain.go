@@ -14,7 +14,9 @@ import (
 
 // drainBatch settles looks at endpoints' backlogs. When the next one is due is
 // found out while the row is locked, so that a delivery which is written meanwhile
-// either is seen here or rings after it.
+// either is seen here or rings after it. Which look it was does not matter, as it
+// is settled by what there is: of two that were beside each other, the one that
+// ends last has seen all.
 func (s *Store) drainBatch(ctx context.Context, conn *pgxpool.Conn, list []*tasks.Settlement) ([]error, []tasks.Key, error) {
 	now := s.now()
 	b := &pgx.Batch{}
@@ -27,7 +29,7 @@ func (s *Store) drainBatch(ctx context.Context, conn *pgxpool.Conn, list []*task
 	w := s.writes()
 	answers := make([]error, len(list))
 	for i, t := range list {
-		if live[t.Row.Key] != version(t.Row) {
+		if _, alive := live[t.Row.Key]; !alive {
 			answers[i] = tasks.ErrGone
 			continue
 		}

@@ -70,9 +70,11 @@ func (d Delivery) After(a Attempt, s Schedule, state State, now time.Time, unit 
 		return d, Again
 	}
 	d.LastError, d.Reason = a.Error, Retry
-	if state != Paused && state != Disabled {
-		d.Attempts++
+	if state == Paused || state == Disabled { // held: the next probe is another's turn
+		d.DueAt = now
+		return d, Again
 	}
+	d.Attempts++
 	wait, more := s.After(d.Attempts, unit)
 	if !more {
 		return d, Dead
