@@ -122,7 +122,7 @@ func (o *orderflow) settle(ctx context.Context, d *db.DB, id, url string) error 
 		return err
 	}
 	for _, e := range before {
-		if err := d.DeleteEndpoint(ctx, id, e.ID); err != nil {
+		if err := d.DeleteEndpoint(ctx, id, e.ID, time.Now().UTC()); err != nil {
 			return err
 		}
 	}

@@ -18,7 +18,8 @@ import (
 )
 
 func newEndpoint() *cobra.Command {
-	return group("endpoint", "Look at merchants' endpoints, and give them new secrets", newEndpointList(), newEndpointRotate())
+	return group("endpoint", "Look at merchants' endpoints, pause them, and give them new secrets",
+		newEndpointList(), newEndpointRotate(), newEndpointPause(true), newEndpointPause(false))
 }
 
 func newEndpointList() *cobra.Command {
@@ -34,14 +35,40 @@ func newEndpointList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t := newTable(c, "endpoint", "url", "events", "signature", "paused", "created (utc)")
+			t := newTable(c, "endpoint", "url", "events", "signature", "paused", "state", "created (utc)", "last error")
 			for _, e := range list {
-				t.row(e.ID.String(), e.URL, cmp.Or(strings.Join(e.Events, ","), "all"), string(e.Scheme()), fmt.Sprint(e.Paused), at(e.CreatedAt))
+				t.row(e.ID.String(), e.URL, cmp.Or(strings.Join(e.Events, ","), "all"), string(e.Scheme()), fmt.Sprint(e.Paused), string(cmp.Or(e.Health.State, merchant.Healthy)), at(e.CreatedAt), e.Health.LastError)
 			}
 			t.print()
 			return nil
 		},
 	}
+}
+
+// newEndpointPause makes the command that holds what an endpoint should hear, or
+// the one that lets it go on.
+func newEndpointPause(paused bool) *cobra.Command {
+	c := &cobra.Command{Use: "resume MERCHANT ENDPOINT", Short: "Send an endpoint what is held for it; enables one that is disabled", Args: exactly(2)}
+	if paused {
+		c.Use, c.Short = "pause MERCHANT ENDPOINT", "Hold what an endpoint should hear, until it is resumed"
+	}
+	c.RunE = func(c *cobra.Command, args []string) error {
+		id, err := ident.Parse[merchant.Endpoint](args[1])
+		if err != nil {
+			return &usageError{err}
+		}
+		d, err := openDB(c)
+		if err != nil {
+			return err
+		}
+		defer d.Close()
+		err = d.PauseEndpoint(c.Context(), args[0], id, paused, now())
+		if errors.Is(err, order.ErrNotFound) {
+			return fmt.Errorf("merchant %s has no endpoint %s: see `orderflow endpoint list`", args[0], id)
+		}
+		return err
+	}
+	return c
 }
 
 // rotate is what `orderflow endpoint rotate` was asked for.
