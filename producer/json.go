@@ -11,7 +11,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
-	fromjson "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -27,7 +26,7 @@ func unmarshal(data []byte, v any) error {
 		*into, err = parse(data)
 		return err
 	}
-	return fromjson.Unmarshal(data, v)
+	return json.Unmarshal(data, v)
 }
 
 func format() huma.Format {

@@ -9,12 +9,22 @@ import (
 	"github.com/orderflow/orderflow/producer/api"
 )
 
-// noticeView is a notice as a list has it.
-func noticeView(r merchant.NoticeRecord) api.Notice {
+// NoticeView is a notice as a list has it.
+func NoticeView(r merchant.NoticeRecord) api.Notice {
 	return api.Notice{
 		ID: r.ID, MerchantID: r.MerchantID, Type: r.Type, CreatedAt: utc(r.CreatedAt),
 		State: string(r.State), NextTryAt: utc(r.NextTryAt), LastError: r.LastError,
 	}
+}
+
+// NoticeDetail is a notice by itself. attempts are all of its, newest first.
+func NoticeDetail(r merchant.NoticeRecord, endpoints []merchant.Endpoint, attempts []merchant.Attempt) api.Notice {
+	view := NoticeView(r)
+	view.Body = r.Body
+	for _, seen := range merchant.Receptions(r, endpoints, attempts) {
+		view.Deliveries = append(view.Deliveries, receptionView(seen))
+	}
+	return view
 }
 
 func receptionView(r merchant.Reception) api.Delivered {
@@ -24,7 +34,8 @@ func receptionView(r merchant.Reception) api.Delivered {
 	}
 }
 
-func attemptView(noticeID string, a merchant.Attempt) api.NoticeAttempt {
+// AttemptView is a try of a notice.
+func AttemptView(noticeID string, a merchant.Attempt) api.NoticeAttempt {
 	v := api.NoticeAttempt{
 		EndpointID: a.EndpointID.String(), At: utc(a.At), OK: a.OK, Status: a.HTTPStatus, Class: string(a.Class()), Error: a.Error,
 		Times: api.Times{

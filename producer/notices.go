@@ -68,7 +68,7 @@ func (s *server) listNotices(ctx context.Context, in *listNoticesInput) (*notice
 		out.Body.NextCursor = logCursor(list[in.Limit-1].Place())
 	}
 	for _, r := range list {
-		out.Body.Notices = append(out.Body.Notices, noticeView(r))
+		out.Body.Notices = append(out.Body.Notices, NoticeView(r))
 	}
 	return out, nil
 }
@@ -102,12 +102,7 @@ func (s *server) getNotice(ctx context.Context, in *NoticePath) (*noticeOutput, 
 	if err != nil {
 		return nil, err
 	}
-	view := noticeView(r)
-	view.Body = r.Body
-	for _, seen := range merchant.Receptions(r, endpoints, attempts) {
-		view.Deliveries = append(view.Deliveries, receptionView(seen))
-	}
-	return &noticeOutput{view}, nil
+	return &noticeOutput{NoticeDetail(r, endpoints, attempts)}, nil
 }
 
 type listAttemptsInput struct {
@@ -137,7 +132,7 @@ func (s *server) listAttempts(ctx context.Context, in *listAttemptsInput) (*atte
 		out.Body.NextCursor = logCursor(list[in.Limit-1].Place())
 	}
 	for _, a := range list {
-		out.Body.Attempts = append(out.Body.Attempts, attemptView(r.ID, a))
+		out.Body.Attempts = append(out.Body.Attempts, AttemptView(r.ID, a))
 	}
 	return out, nil
 }

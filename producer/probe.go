@@ -39,7 +39,7 @@ func (s *server) testEndpoint(ctx context.Context, in *EndpointPath) (*probeOutp
 	defer done()
 	limited, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
-	return &probeOutput{probeView(merchant.ProbeEndpoint(limited, s.opt.Sender.Send, e, s.now()))}, nil
+	return &probeOutput{ProbeView(merchant.ProbeEndpoint(limited, s.opt.Sender.Send, e, s.now()))}, nil
 }
 
 // unopened says what to do about a secret that does not open.
@@ -51,10 +51,11 @@ func unopened(err error) error {
 	return err
 }
 
-func probeView(p merchant.Probe) api.EndpointTest {
-	v := api.EndpointTest{NoticeID: p.Test.ID, Body: p.Test.Body, Attempt: attemptView(p.Test.ID, p.Signed), Verifies: string(p.Verifies)}
+// ProbeView is what an endpoint made of a test.
+func ProbeView(p merchant.Probe) api.EndpointTest {
+	v := api.EndpointTest{NoticeID: p.Test.ID, Body: p.Test.Body, Attempt: AttemptView(p.Test.ID, p.Signed), Verifies: string(p.Verifies)}
 	if !p.Forged.At.IsZero() {
-		forged := attemptView(p.ForgedID, p.Forged)
+		forged := AttemptView(p.ForgedID, p.Forged)
 		v.Forged = &forged
 	}
 	return v

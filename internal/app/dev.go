@@ -45,6 +45,7 @@ func Dev(ctx context.Context, cfg config.Config, o DevOptions, logTo io.Writer) 
 	if err != nil {
 		return err
 	}
+	defer StandardLog(log)()
 	d := &dev{cfg: cfg, o: o, log: log}
 	defer d.stop()
 	began := time.Now()

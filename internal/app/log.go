@@ -31,3 +31,8 @@ func NewLogger(c config.Log, w io.Writer) (*zap.Logger, error) {
 	core := zapcore.NewCore(form, zapcore.Lock(zapcore.AddSync(w)), level)
 	return zap.New(zapcore.NewSamplerWithOptions(core, 1e9, 100, 100)), nil
 }
+
+// StandardLog has the standard library's log go to ours until restore is called.
+// net/http writes there what it has no better place for, such as what a server
+// sends without being asked: a stranger's bytes.
+func StandardLog(log *zap.Logger) (restore func()) { return zap.RedirectStdLog(log.Named("std")) }

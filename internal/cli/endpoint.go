@@ -18,8 +18,8 @@ import (
 )
 
 func newEndpoint() *cobra.Command {
-	return group("endpoint", "Look at merchants' endpoints, pause them, and give them new secrets",
-		newEndpointList(), newEndpointRotate(), newEndpointPause(true), newEndpointPause(false))
+	return group("endpoint", "Make merchants' endpoints, look at them, test and pause them, and give them new secrets",
+		newEndpointList(), newEndpointCreate(), newEndpointTest(), newEndpointPause(), newEndpointResume(), newEndpointRotate())
 }
 
 func newEndpointList() *cobra.Command {
@@ -35,9 +35,10 @@ func newEndpointList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t := newTable(c, "endpoint", "url", "events", "signature", "paused", "state", "created (utc)", "last error")
+			t := newTable(c, "endpoint", "url", "events", "signature", "paused", "state", "ack", "retries after", "created (utc)", "last error")
 			for _, e := range list {
-				t.row(e.ID.String(), e.URL, cmp.Or(strings.Join(e.Events, ","), "all"), string(e.Scheme()), fmt.Sprint(e.Paused), string(cmp.Or(e.Health.State, merchant.Healthy)), at(e.CreatedAt), e.Health.LastError)
+				t.row(e.ID.String(), e.URL, cmp.Or(strings.Join(e.Events, ","), "all"), string(e.Scheme()), fmt.Sprint(e.Paused), string(cmp.Or(e.Health.State, merchant.Healthy)),
+					string(e.Ack), waits(e.Schedule), at(e.CreatedAt), e.Health.LastError)
 			}
 			t.print()
 			return nil
@@ -47,30 +48,6 @@ func newEndpointList() *cobra.Command {
 
 // newEndpointPause makes the command that holds what an endpoint should hear, or
 // the one that lets it go on.
-func newEndpointPause(paused bool) *cobra.Command {
-	c := &cobra.Command{Use: "resume MERCHANT ENDPOINT", Short: "Send an endpoint what is held for it; enables one that is disabled", Args: exactly(2)}
-	if paused {
-		c.Use, c.Short = "pause MERCHANT ENDPOINT", "Hold what an endpoint should hear, until it is resumed"
-	}
-	c.RunE = func(c *cobra.Command, args []string) error {
-		id, err := ident.Parse[merchant.Endpoint](args[1])
-		if err != nil {
-			return &usageError{err}
-		}
-		d, err := openDB(c)
-		if err != nil {
-			return err
-		}
-		defer d.Close()
-		err = d.PauseEndpoint(c.Context(), args[0], id, paused, now())
-		if errors.Is(err, order.ErrNotFound) {
-			return fmt.Errorf("merchant %s has no endpoint %s: see `orderflow endpoint list`", args[0], id)
-		}
-		return err
-	}
-	return c
-}
-
 // rotate is what `orderflow endpoint rotate` was asked for.
 type rotate struct {
 	signature string
@@ -117,7 +94,7 @@ func (r *rotate) run(c *cobra.Command, merchantID string, id merchant.EndpointID
 	}
 	i := slices.IndexFunc(list, func(e merchant.Endpoint) bool { return e.ID == id })
 	if i < 0 {
-		return fmt.Errorf("merchant %s has no endpoint %s: see `orderflow endpoint list`", merchantID, id)
+		return noEndpoint(merchantID, id)
 	}
 	rotation, err := r.rotation(c.InOrStdin(), list[i].Scheme())
 	if err != nil {

@@ -31,6 +31,7 @@ run "orderflow migrate up" first.`,
 			if err != nil {
 				return err
 			}
+			defer app.StandardLog(log)()
 			stop, err := serveProfiles(c.Context(), profiles)
 			if err != nil {
 				return err

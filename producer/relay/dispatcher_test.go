@@ -116,9 +116,9 @@ func TestBundles(t *testing.T) {
 	}{
 		"nothing":           {nil, nil},
 		"one":               {due(tasks.OrderClose, now, 1), []b{{tasks.OrderClose, now, 1}}},
-		"as many as fit":    {due(tasks.OrderClose, now, 64), []b{{tasks.OrderClose, now, 64}}},
-		"one more":          {due(tasks.OrderClose, now, 65), []b{{tasks.OrderClose, now, 64}, {tasks.OrderClose, now, 1}}},
-		"three full":        {due(tasks.OrderClose, now, 192), []b{{tasks.OrderClose, now, 64}, {tasks.OrderClose, now, 64}, {tasks.OrderClose, now, 64}}},
+		"as many as fit":    {due(tasks.OrderClose, now, 256), []b{{tasks.OrderClose, now, 256}}},
+		"one more":          {due(tasks.OrderClose, now, 257), []b{{tasks.OrderClose, now, 256}, {tasks.OrderClose, now, 1}}},
+		"three full":        {due(tasks.OrderClose, now, 768), []b{{tasks.OrderClose, now, 256}, {tasks.OrderClose, now, 256}, {tasks.OrderClose, now, 256}}},
 		"kinds keep apart":  {mixed(due(tasks.OrderClose, now, 3), due(tasks.PaymentQuery, now, 3)), []b{{tasks.OrderClose, now, 3}, {tasks.PaymentQuery, now, 3}}},
 		"seconds too":       {mixed(due(tasks.OrderClose, second, 2), due(tasks.OrderClose, second.Add(time.Second), 2)), []b{{tasks.OrderClose, second, 2}, {tasks.OrderClose, second.Add(time.Second), 2}}},
 		"now is no second":  {mixed(due(tasks.OrderClose, now, 2), due(tasks.OrderClose, second, 2)), []b{{tasks.OrderClose, now, 2}, {tasks.OrderClose, second, 2}}},
@@ -182,12 +182,12 @@ func TestTheDispatcherBundlesUnderPressureOnly(t *testing.T) {
 
 		d.Dispatch(keys(tasks.PaymentConfirm, 1)) // Redis is slow with this one
 		synctest.Wait()
-		for range 150 {
+		for range 600 {
 			d.Dispatch(keys(tasks.PaymentConfirm, 1))
 		}
 		close(free)
 		synctest.Wait()
-		require.Equal(t, []int{1, 1, 1, 64, 64, 22}, redis.sizes(), "what comes meanwhile travels together")
+		require.Equal(t, []int{1, 1, 1, 256, 256, 88}, redis.sizes(), "what comes meanwhile travels together")
 	})
 }
 
@@ -253,7 +253,7 @@ func TestStopHandsOverWhatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		redis := &counter{before: func(context.Context, int) error { time.Sleep(10 * time.Millisecond); return nil }}
 		d := NewDispatcher(redis, zap.NewNop())
-		d.Dispatch(keys(tasks.PaymentConfirm, 640))
+		d.Dispatch(keys(tasks.PaymentConfirm, 10*tasks.Bundled))
 		var wg sync.WaitGroup
 		for range 3 { // and stopping again is safe
 			wg.Go(d.Stop)
@@ -273,7 +273,7 @@ func TestStopEndsWhileRedisHangs(t *testing.T) {
 			log, logs := logged(zapcore.WarnLevel)
 			redis := &counter{before: func(ctx context.Context, _ int) error { <-ctx.Done(); return ctx.Err() }}
 			d := NewDispatcher(redis, log)
-			d.Dispatch(keys(tasks.PaymentConfirm, 6400))
+			d.Dispatch(keys(tasks.PaymentConfirm, 100*tasks.Bundled))
 			began := time.Now()
 			d.Stop()
 			require.Equal(t, 3*time.Second, time.Since(began))
@@ -290,7 +290,7 @@ func TestStopEndsWhileRedisHangs(t *testing.T) {
 		})
 		defer client.Close()
 		d := NewDispatcher(asynq.NewClientFromRedisClient(client), zap.NewNop())
-		d.Dispatch(keys(tasks.PaymentConfirm, 640))
+		d.Dispatch(keys(tasks.PaymentConfirm, 10*tasks.Bundled))
 		began := time.Now()
 		d.Stop()
 		require.Less(t, time.Since(began), 6*time.Second, "three seconds, and the read that was under way")
