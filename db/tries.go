@@ -77,7 +77,7 @@ func microseconds(d time.Duration) int32 {
 	if d <= 0 {
 		return 0
 	}
-	return int32(min(max(d.Microseconds(), 1), 1<<31-1)) //nolint:gosec // it fits
+	return int32(min(max(d.Microseconds(), 1), 1<<31-1))
 }
 
 func (t tryRow) remote() string {

@@ -20,7 +20,7 @@ func TestAMerchantSeesWhatHeWasTold(t *testing.T) {
 	m := openMarket(t)
 	verifier := newShop(t) // of whom nobody counts what he refuses
 	t.Cleanup(verifier.server.Close)
-	e, err := m.seller.CreateEndpoint(t.Context(), "m_demo", api.NewEndpoint{URL: verifier.url, Events: []string{merchant.RefundFailed}})
+	e, err := m.seller.CreateEndpoint(t.Context(), "m_demo", api.NewEndpoint{URL: verifier.url + "/notices", Events: []string{merchant.RefundFailed}})
 	require.NoError(t, err)
 	_, err = m.seller.RotateEndpointTo(t.Context(), "m_demo", e.ID, api.NewSecret{Secret: devEndpointSecret})
 	require.NoError(t, err)
@@ -48,7 +48,7 @@ func TestAMerchantSeesWhatHeWasTold(t *testing.T) {
 	try := tries.Attempts[0]
 	require.True(t, try.OK)
 	require.Equal(t, told.header.Get("webhook-timestamp"), try.RequestHeaders["webhook-timestamp"])
-	require.Equal(t, "http://"+try.Remote, m.shop.url)
+	require.Equal(t, m.shop.url, "http://"+try.Remote)
 	require.Positive(t, try.Times.FirstByte)
 	require.LessOrEqual(t, try.Times.FirstByte, try.Times.Total+1, "the total is kept to the millisecond")
 }
