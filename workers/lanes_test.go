@@ -56,7 +56,7 @@ func TestRedisIsEmptiedWhileABacklogDrains(t *testing.T) {
 	l.serve(Options{NoticesConcurrency: 1, BacklogConcurrency: 2})
 	l.relay(relay.Options{})
 	soon(t, h.began)
-	require.NoError(t, l.redis.FlushAll(l.ctx).Err())
+	require.NoError(t, l.redis.FlushDB(l.ctx).Err())
 	close(h.at[e.ID])
 	l.drained(e, orders)
 }
