@@ -53,3 +53,32 @@ func EndpointAlert(e merchant.Endpoint, news string, now time.Time) (m Message, 
 		e.ID, short(e.MerchantID), a.Text, plain(e.Health.LastError, reasonMost), e.MerchantID, e.ID)
 	return AlertOf(fmt.Sprintf("%s/%d", e.ID, now.UnixMicro()), a), true
 }
+
+// DeliveryCounts are what waits for endpoints, and the endpoints.
+type DeliveryCounts struct {
+	Waiting   map[merchant.Reason]Waits
+	Endpoints map[merchant.State]int
+}
+
+// HeldByHand is where DeliveryCounts has the endpoints that somebody paused,
+// however they do.
+const HeldByHand merchant.State = "held"
+
+// Waits is how much waits, and since when.
+type Waits struct {
+	Count  int
+	Oldest time.Time
+}
+
+// Lane is how an attempt to tell an endpoint goes.
+type Lane string
+
+// The lanes.
+const (
+	DirectLane   Lane = "direct"   // at once, in the slot of its notice's task
+	BacklogLane  Lane = "backlog"  // in the slot of its endpoint's
+	DetachedLane Lane = "detached" // outside of any slot: it takes over a second
+)
+
+// Lanes lists every Lane.
+func Lanes() []Lane { return []Lane{DirectLane, BacklogLane, DetachedLane} }

@@ -409,3 +409,19 @@ func TestADeadProcessesAttemptsComeAgain(t *testing.T) {
 	b.look(e)
 	require.Equal(t, 1, b.sender.told(e))
 }
+
+func TestWhatWaitsIsCountedByReason(t *testing.T) {
+	b := newBench(t)
+	e, held := b.endpoint(), b.endpoint()
+	b.behind(e, 2)
+	require.NoError(t, b.PauseEndpoint(b.ctx, b.seller, held.ID, true, b.clock.now()))
+	b.clock.forward(endpointsFor)
+	o, _ := b.paid()
+	require.Equal(t, []string{"delivery:notify done"}, b.ran(notifyOf(o)))
+	c, err := b.DeliveryCounts(b.ctx)
+	require.NoError(t, err)
+	require.Equal(t, 2, c.Waiting[merchant.Queued].Count)
+	require.Equal(t, 1, c.Waiting[merchant.Held].Count)
+	require.False(t, c.Waiting[merchant.Held].Oldest.IsZero())
+	require.Equal(t, map[merchant.State]int{merchant.Healthy: 1, tasks.HeldByHand: 1}, c.Endpoints)
+}

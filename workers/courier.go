@@ -23,6 +23,9 @@ func newCourier(d Deps) *courier {
 	if d.SlotFor == 0 {
 		d.SlotFor = merchant.SlowAfter
 	}
+	if d.InFlight == nil {
+		d.InFlight = func(tasks.Lane, int) {}
+	}
 	return &courier{Deps: d, endpoints: newEndpointCache(d.Store, d.Now), gate: newGate(d.Now), pool: newPool()}
 }
 
@@ -58,12 +61,15 @@ func (c *courier) begin(e merchant.Endpoint, n merchant.Notice) *flight {
 // wait waits for an attempt while it holds a slot: until it has landed, or may
 // leave. One that finds no room outside keeps its slot to the end. When ctx ends
 // the attempt is cut short.
-func (c *courier) wait(ctx context.Context, f *flight, leaves <-chan time.Time) (left bool) {
+func (c *courier) wait(ctx context.Context, f *flight, lane tasks.Lane, leaves <-chan time.Time) (left bool) {
+	c.InFlight(lane, 1)
+	defer c.InFlight(lane, -1)
 	select {
 	case <-f.landed:
 		return false
 	case <-leaves:
 		if c.pool.take(f.endpoint) {
+			c.InFlight(tasks.DetachedLane, 1)
 			return true
 		}
 	case <-ctx.Done():
@@ -75,6 +81,15 @@ func (c *courier) wait(ctx context.Context, f *flight, leaves <-chan time.Time) 
 		<-f.landed
 	}
 	return false
+}
+
+// outside waits for an attempt that has left its slot, and does what is to be done
+// at its end.
+func (c *courier) outside(f *flight, then func()) {
+	defer c.pool.give(f.endpoint)
+	<-f.landed
+	c.InFlight(tasks.DetachedLane, -1)
+	then()
 }
 
 // land writes what became of an attempt. When that fails the delivery's lease

@@ -95,7 +95,7 @@ func (w notify) direct(ctx context.Context, e merchant.Endpoint, notice merchant
 	}
 	timer.Reset(w.SlotFor)
 	l.flight = w.begin(e, notice)
-	if l.left = w.wait(ctx, l.flight, timer.C); !l.left {
+	if l.left = w.wait(ctx, l.flight, tasks.DirectLane, timer.C); !l.left {
 		l.recovered = w.gate.leave(e.ID, l.flight.attempt)
 	}
 	return l
@@ -150,12 +150,10 @@ func (w notify) follow(l leg, d merchant.Delivery) {
 		return
 	}
 	w.leaving(d)
-	go func() {
-		defer w.pool.give(d.EndpointID)
-		<-l.flight.landed
+	go w.outside(l.flight, func() {
 		l.recovered = w.gate.leave(d.EndpointID, l.flight.attempt)
 		land()
-	}()
+	})
 }
 
 // untold are those of a merchant's endpoints that have yet to answer a notice, and

@@ -89,14 +89,10 @@ func (w endpointDeliver) try(ctx context.Context, e merchant.Endpoint, notice me
 	land := func(ring bool) {
 		w.land(tasks.Landing{Delivery: d, Ring: ring, Sight: merchant.Sight{Attempt: f.attempt, NoticeID: d.NoticeID}})
 	}
-	if !w.wait(ctx, f, timer.C) {
+	if !w.wait(ctx, f, tasks.BacklogLane, timer.C) {
 		land(false)
 		return
 	}
 	w.leaving(d)
-	go func() {
-		defer w.pool.give(d.EndpointID)
-		<-f.landed
-		land(true)
-	}()
+	go w.outside(f, func() { land(true) })
 }

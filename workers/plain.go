@@ -14,7 +14,7 @@ import (
 // measuring does.
 func (w notify) plain(ctx context.Context, e merchant.Endpoint, notice merchant.Notice) leg {
 	f := w.begin(e, notice)
-	w.wait(ctx, f, nil)
+	w.wait(ctx, f, tasks.DirectLane, nil)
 	return leg{endpoint: e, flight: f}
 }
 

@@ -87,6 +87,9 @@ type Deps struct {
 	// SlotFor is how long an attempt to tell a merchant holds its worker's slot;
 	// merchant.SlowAfter when zero. Tests have less time.
 	SlotFor time.Duration
+	// InFlight is told of attempts that begin in a lane, and with -1 that they end.
+	// May be nil.
+	InFlight func(lane tasks.Lane, by int)
 	// Plain turns the isolation of endpoints off: one queue, and an attempt holds its
 	// slot until the answer. Only for measuring what isolation does.
 	Plain bool

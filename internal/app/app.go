@@ -170,7 +170,7 @@ func (a *App) openServers(ctx context.Context) (err error) {
 func (a *App) openStore() {
 	from := monitor.Sources{Log: a.log.Named("metrics")}
 	if a.cfg.Roles.Has(config.Monitor) { // one process tells of what all share
-		from.Queues, from.Outbox = asynq.NewInspectorFromRedisClient(a.probe), a.db
+		from.Queues, from.Outbox, from.Deliveries = asynq.NewInspectorFromRedisClient(a.probe), a.db, a.db
 	}
 	a.metrics = monitor.NewMetrics(from)
 	a.onStop("metrics", a.metrics.Stop)

@@ -48,6 +48,7 @@ func (a *App) startWorkers() error {
 	}, a.store, workers.All(workers.Deps{
 		Store: a.store, Channels: a.channels, Sender: countedSender{a.notifier, a.metrics}, Alerts: alerts,
 		Terms: a.terms(), Keep: tasks.Keep(a.cfg.Keep), NotifyURL: a.callbackURL, Log: a.log.Named("worker"), Now: now, Plain: a.extras.PlainNotices,
+		InFlight: a.metrics.NoticesInFlight,
 	}))
 	if err != nil {
 		return err
