@@ -58,13 +58,6 @@ func (p *pool) give(id merchant.EndpointID) {
 	p.under.Done()
 }
 
-// size is how many attempts are in the pool.
-func (p *pool) size() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.all
-}
-
 // stop waits for what is in the pool, for so long at most, then cuts it short:
 // that costs no merchant a try. No attempt begins after it. Stopping again is safe.
 func (p *pool) stop(most time.Duration) {

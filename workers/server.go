@@ -68,7 +68,7 @@ func Start(o Options, store Store, list []Worker) (*Server, error) {
 	}
 	for _, c := range o.lanes() {
 		config := o.config(c.concurrency, c.queues)
-		config.TaskCheckInterval *= c.patience
+		config.TaskCheckInterval *= time.Duration(c.patience)
 		server := asynq.NewServerFromRedisClient(o.Redis, config)
 		if err := server.Start(unknownKinds(mux, o.Log)); err != nil {
 			s.Stop()
@@ -100,7 +100,7 @@ func (s *Server) Stop() {
 type lane struct {
 	concurrency int
 	queues      map[string]int
-	patience    time.Duration // in check intervals: looking costs, and not all is in a hurry
+	patience    int // in check intervals: looking costs, and not all is in a hurry
 }
 
 func (o Options) lanes() []lane {
