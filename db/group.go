@@ -129,9 +129,7 @@ func (g *group[T]) loop() {
 	defer close(g.done)
 	for {
 		for batch := g.take(); len(batch) > 0; batch = g.take() {
-			began := time.Now()
-			g.timed(batch)
-			g.gather(g.every - time.Since(began))
+			g.gather(g.every - g.timed(batch))
 		}
 		select {
 		case <-g.wake:
@@ -158,8 +156,8 @@ func (g *group[T]) gather(rest time.Duration) {
 	}
 }
 
-// timed commits a batch and remembers how long that took.
-func (g *group[T]) timed(batch []*pending[T]) {
+// timed commits a batch, and remembers and returns how long that took.
+func (g *group[T]) timed(batch []*pending[T]) (took time.Duration) {
 	began := time.Now()
 	g.mu.Lock()
 	g.began = began
@@ -167,8 +165,10 @@ func (g *group[T]) timed(batch []*pending[T]) {
 	g.commit(batch)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	took = time.Since(began)
 	g.began = time.Time{}
-	g.usual += (time.Since(began) - g.usual) / 4
+	g.usual += (took - g.usual) / 4
+	return took
 }
 
 // wait estimates how long an item that came now would take: until the commit

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// listTime bounds a search for orders: one by a rare status alone may have
-	// to pass over very many.
+	// listTime bounds a search: one for orders of a rare status alone may have to
+	// pass over very many.
 	listTime = 3 * time.Second
 	// maxEvents is more than an order's parts can make.
 	maxEvents = 5000
@@ -41,14 +41,20 @@ func (d *DB) OrderIDs(ctx context.Context, f order.Filter) ([]order.ID, error) {
 	if !f.Before.IsZero() {
 		q.Where("id < ?", f.Before)
 	}
+	var ids []order.ID
+	err := search(ctx, q, &ids, "ask for one merchant or one buyer")
+	return ids, wrap(err, "list orders")
+}
+
+// search reads what may lie among very many rows, within listTime.
+func search(ctx context.Context, q *bun.SelectQuery, into any, instead string) error {
 	limited, cancel := context.WithTimeout(ctx, listTime)
 	defer cancel()
-	var ids []order.ID
-	err := q.Scan(limited, &ids)
+	err := q.Scan(limited, into)
 	if err != nil && ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
-		return nil, fmt.Errorf("list orders: not found within %s; ask for one merchant or one buyer: %w", listTime, order.ErrBusy)
+		return fmt.Errorf("not found within %s; %s: %w", listTime, instead, order.ErrBusy)
 	}
-	return ids, wrap(err, "list orders")
+	return err
 }
 
 type eventModel struct {

@@ -2,8 +2,6 @@ package db
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -64,13 +62,8 @@ func (d *DB) NoticeRecords(ctx context.Context, f merchant.NoticeFilter) ([]merc
 	if !f.Before.IsZero() {
 		q.Where("(n.created_at, n.id) < (?, ?)", f.Before.At, f.Before.ID)
 	}
-	limited, cancel := context.WithTimeout(ctx, listTime)
-	defer cancel()
 	var rows []noticeRecordModel
-	err := q.Scan(limited, &rows)
-	if err != nil && ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
-		return nil, fmt.Errorf("list notices: not found within %s; ask for a shorter time: %w", listTime, order.ErrBusy)
-	}
+	err := search(ctx, q, &rows, "ask for a shorter time")
 	return col(rows, noticeRecordModel.record), wrap(err, "list notices of merchant "+f.MerchantID)
 }
 

@@ -62,7 +62,7 @@ func (s *Store) fulfilBatch(ctx context.Context, conn *pgxpool.Conn, list []*tas
 	gone := map[tasks.Key]bool{}
 	b := &pgx.Batch{}
 	b.Queue(`WITH mine AS (
-			SELECT o.ctid FROM unnest($17::text[], $18::uuid[], $19::int[], $20::timestamptz[]) AS v (kind, subject, generation, born)
+			SELECT o.ctid FROM unnest($16::text[], $17::uuid[], $18::int[], $19::timestamptz[]) AS v (kind, subject, generation, born)
 			JOIN outbox o ON o.kind = v.kind AND o.subject = v.subject AND o.generation = v.generation AND o.created_at = v.born
 			WHERE o.dead_at IS NULL FOR UPDATE OF o SKIP LOCKED
 		), gone AS (

@@ -17,11 +17,11 @@ type tryRow struct {
 // logTries logs tries; its parameters are tryColumns. What statement it is a
 // part of says which of them, and what of those that are there.
 const logTries = `INSERT INTO notice_attempts (notice_id, endpoint_id, at, ok, http_status, duration_ms, error,
-		first_byte_us, remote, answer, dns_us, connect_us, tls_us, class, headers, truncated)
-	SELECT id, endpoint, at, ok, status, took, error, first_byte, remote, answer, dns, connect, tls, class, headers::jsonb, truncated
+		first_byte_us, remote, answer, dns_us, connect_us, tls_us, headers, truncated)
+	SELECT id, endpoint, at, ok, status, took, error, first_byte, remote, answer, dns, connect, tls, headers::jsonb, truncated
 	FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::boolean[], $5::int[], $6::int[], $7::text[],
-		$8::int[], $9::text[], $10::bytea[], $11::int[], $12::int[], $13::int[], $14::text[], $15::text[], $16::boolean[])
-	AS t (id, endpoint, at, ok, status, took, error, first_byte, remote, answer, dns, connect, tls, class, headers, truncated)`
+		$8::int[], $9::text[], $10::bytea[], $11::int[], $12::int[], $13::int[], $14::text[], $15::boolean[])
+	AS t (id, endpoint, at, ok, status, took, error, first_byte, remote, answer, dns, connect, tls, headers, truncated)`
 
 // tryColumns are the tries by columns. Those of which no try has anything are
 // nil: most tries find their connection open and succeed, and pay for nothing
@@ -36,7 +36,7 @@ func tryColumns(list []tryRow) []any {
 		sparse(list, func(t tryRow) int32 { return microseconds(t.Timing.DNS) }),
 		sparse(list, func(t tryRow) int32 { return microseconds(t.Timing.Connect) }),
 		sparse(list, func(t tryRow) int32 { return microseconds(t.Timing.TLS) }),
-		sparse(list, func(t tryRow) string { return string(t.Class()) }), sparse(list, tryRow.headers),
+		sparse(list, tryRow.headers),
 		sparse(list, func(t tryRow) bool { return t.Answer.Truncated }),
 	}
 }

@@ -39,7 +39,7 @@ type Endpoint struct {
 	PublicKey string
 	Ack       AckMode
 	Paused    bool
-	Schedule  []time.Duration // the waits between tries; empty: the usual ones
+	Schedule  []time.Duration // the waits between tries; empty: the usual ones. Kept, and not followed yet
 	CreatedAt time.Time
 }
 

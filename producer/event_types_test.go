@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"testing"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -12,53 +11,30 @@ import (
 	"github.com/orderflow/orderflow/order/ordertest"
 	"github.com/orderflow/orderflow/producer"
 	"github.com/orderflow/orderflow/producer/api"
+	"github.com/orderflow/orderflow/producer/producertest"
 )
-
-// schemas are those of the catalogue, ready to validate bodies, by type.
-func schemas(t *testing.T) map[string]*jsonschema.Schema {
-	t.Helper()
-	list := map[string]*jsonschema.Schema{}
-	for _, e := range producer.EventTypes() {
-		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(e.Schema))
-		require.NoError(t, err)
-		c := jsonschema.NewCompiler()
-		c.AssertFormat()
-		require.NoError(t, c.AddResource("urn:"+e.Name, doc))
-		list[e.Name], err = c.Compile("urn:" + e.Name)
-		require.NoError(t, err)
-	}
-	return list
-}
-
-func valid(s *jsonschema.Schema, body []byte) error {
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	return s.Validate(v)
-}
 
 func TestTheExamplesAreAsTheirSchemas(t *testing.T) {
 	t.Parallel()
-	all := schemas(t)
+	all := producertest.NewSchemas(t)
 	for _, e := range producer.EventTypes() {
-		require.NoError(t, valid(all[e.Name], e.Example), e.Name)
+		require.NoError(t, all.Validate(e.Name, e.Example), e.Name)
 		for _, bad := range []string{
 			`{}`, `[]`, `{"type":"` + e.Name + `","timestamp":"2026-03-02T09:30:00Z","data":{}}`,
 			string(bytes.Replace(e.Example, []byte(e.Name), []byte("order.eaten"), 1)),
 			string(bytes.Replace(e.Example, []byte(`"timestamp":"2026-`), []byte(`"timestamp":"at `), 1)),
 		} {
-			require.Error(t, valid(all[e.Name], []byte(bad)), "%s: %s", e.Name, bad)
+			require.Error(t, all.Validate(e.Name, []byte(bad)), "%s: %s", e.Name, bad)
 		}
 		more := bytes.Replace(e.Example, []byte(`"data":{`), []byte(`"new":1,"data":{"newer":2,`), 1)
-		require.NoError(t, valid(all[e.Name], more), "%s: a field that is yet to come", e.Name)
+		require.NoError(t, all.Validate(e.Name, more), "%s: a field that is yet to come", e.Name)
 	}
 }
 
 // Whatever happens to an order, what is written of it is as its schema says.
 func TestEveryBodyIsAsItsSchema(t *testing.T) {
 	t.Parallel()
-	all := schemas(t)
+	all := producertest.NewSchemas(t)
 	rapid.Check(t, func(t *rapid.T) {
 		ordertest.Live(t, func(s ordertest.Step) {
 			if !s.Moved() {
@@ -69,7 +45,7 @@ func TestEveryBodyIsAsItsSchema(t *testing.T) {
 				if !tells {
 					continue
 				}
-				if err := valid(all[n.Type], n.Body); err != nil {
+				if err := all.Validate(n.Type, n.Body); err != nil {
 					t.Fatalf("%s: %v\n%s", n.Type, err, n.Body)
 				}
 			}

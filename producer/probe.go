@@ -63,9 +63,9 @@ func ProbeView(p merchant.Probe) api.EndpointTest {
 
 // probes keeps tests rare: they call strangers at a stranger's word.
 type probes struct {
-	mu   sync.Mutex
-	now  int // under way
-	last map[merchant.EndpointID]time.Time
+	mu       sync.Mutex
+	underway int
+	last     map[merchant.EndpointID]time.Time // when one began, of each endpoint
 }
 
 const (
@@ -78,7 +78,7 @@ const (
 func (p *probes) begin(id merchant.EndpointID, now time.Time) (done func(), wait time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.now >= probesMost {
+	if p.underway >= probesMost {
 		return nil, probeEvery
 	}
 	for other, at := range p.last {
@@ -89,11 +89,11 @@ func (p *probes) begin(id merchant.EndpointID, now time.Time) (done func(), wait
 	if at, tested := p.last[id]; tested {
 		return nil, max(probeEvery-now.Sub(at), time.Second)
 	}
-	p.now++
+	p.underway++
 	p.last[id] = now
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.now--
+		p.underway--
 	}, 0
 }

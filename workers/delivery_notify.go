@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,18 +33,28 @@ func (w notify) Prepare(ctx context.Context, rows []tasks.Row) (Do, error) {
 	if err != nil {
 		return nil, err
 	}
-	since := w.knownSince()
+	known := w.endpoints.each(ctx, merchantsOf(notices), w.knownSince())
 	return func(ctx context.Context, row tasks.Row) tasks.Settlement {
 		notice, found := notices[row.Subject]
 		if !found {
 			return never(row, fmt.Errorf("notice %s: %w", row.Subject, order.ErrNotFound))
 		}
-		endpoints, err := w.endpoints.of(ctx, notice.MerchantID, since)
-		if err != nil {
-			return later(row, err)
+		of := known[notice.MerchantID]
+		if of.err != nil {
+			return later(row, of.err)
 		}
-		return w.tell(ctx, row, notice, endpoints)
+		return w.tell(ctx, row, notice, of.endpoints)
 	}, nil
+}
+
+// merchantsOf are those whom notices are for, each once.
+func merchantsOf(notices map[tasks.Subject]merchant.Notice) []string {
+	ids := make([]string, 0, len(notices))
+	for _, n := range notices {
+		ids = append(ids, n.MerchantID)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 func (w notify) tell(ctx context.Context, row tasks.Row, notice merchant.Notice, endpoints []merchant.Endpoint) tasks.Settlement {
@@ -156,6 +167,29 @@ const (
 
 func newEndpointCache(store Store, now func() time.Time) *endpointCache {
 	return &endpointCache{store: store, now: now, byID: map[string]cachedEndpoints{}}
+}
+
+// known are a merchant's endpoints, or why nobody knows them.
+type known struct {
+	endpoints []merchant.Endpoint
+	err       error
+}
+
+// each lists the endpoints of several merchants, as of does: once for all the
+// rows of a bundle, and so that one merchant's secret which does not open holds
+// up no other.
+func (c *endpointCache) each(ctx context.Context, merchantIDs []string, since time.Time) map[string]known {
+	list := make([]known, len(merchantIDs))
+	var wg sync.WaitGroup
+	for i, id := range merchantIDs {
+		wg.Go(func() { list[i].endpoints, list[i].err = c.of(ctx, id, since) })
+	}
+	wg.Wait()
+	all := make(map[string]known, len(merchantIDs))
+	for i, id := range merchantIDs {
+		all[id] = list[i]
+	}
+	return all
 }
 
 // of lists a merchant's endpoints as they are, or were within the last moment and

@@ -117,6 +117,25 @@ func TestASubscriptionHoldsAtOnce(t *testing.T) {
 	require.Equal(t, 2, store.endpointsRead)
 }
 
+// However much news of a merchant's comes together, its endpoints are read and
+// their secrets opened once.
+func TestABundleReadsAMerchantsEndpointsOnce(t *testing.T) {
+	b := newBench(t)
+	e := b.listens("order.*")
+	store := &meddler{Store: b.Store}
+	b.deps.Store = store
+	var keys []tasks.Key
+	for range 8 {
+		o := b.bare()
+		b.expire(o)
+		keys = append(keys, closedOf(o))
+	}
+	b.clock.forward(24 * time.Hour)
+	require.NoError(t, b.runner(tasks.MerchantNotify, b.here).ProcessTask(b.ctx, bundleOf(keys...)))
+	require.Equal(t, len(keys), b.sender.told(e))
+	require.Equal(t, 1, store.endpointsRead)
+}
+
 // A refund that fails again is the same notice: who has heard it is spared, who
 // has not hears it.
 func TestARefundThatFailsAgainIsToldOnce(t *testing.T) {

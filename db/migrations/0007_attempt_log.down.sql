@@ -10,6 +10,5 @@ ALTER TABLE notice_attempts
     DROP COLUMN dns_us,
     DROP COLUMN connect_us,
     DROP COLUMN tls_us,
-    DROP COLUMN class,
     DROP COLUMN headers,
     DROP COLUMN truncated;

@@ -7,7 +7,6 @@ ALTER TABLE notice_attempts
     ADD COLUMN dns_us        integer, -- this and the next two: of a new connection
     ADD COLUMN connect_us    integer,
     ADD COLUMN tls_us        integer,
-    ADD COLUMN class         text,    -- the kind of failure that error begins with
     ADD COLUMN headers       jsonb,   -- of an answer that was no acknowledgement
     ADD COLUMN truncated     boolean; -- there was more of the body
 

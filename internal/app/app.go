@@ -29,8 +29,7 @@ import (
 )
 
 // commitEvery keeps commits, and with them tasks and statements, few while the
-// machine is half busy: at 1500 orders/s on two processors the p99 of what
-// merchants are told falls from 60 to 37 ms.
+// machine is half busy: docs/benchmarks.md has what that brings.
 const commitEvery = 8 * time.Millisecond
 
 // App is one running process of Orderflow.

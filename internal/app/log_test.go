@@ -48,6 +48,7 @@ func TestAMerchantsStrayBytesAreLoggedAsOurs(t *testing.T) { //nolint:parallelte
 	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer ln.Close()
+	idle := make(chan struct{})
 	go func() {
 		conn, err := ln.Accept()
 		if err != nil {
@@ -55,13 +56,14 @@ func TestAMerchantsStrayBytesAreLoggedAsOurs(t *testing.T) { //nolint:parallelte
 		}
 		_, _ = conn.Read(make([]byte, 4<<10))
 		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-		time.Sleep(20 * time.Millisecond) // until the connection is idle
+		<-idle
 		_, _ = io.WriteString(conn, "\x1b[2Jstray\n{\"level\":\"info\"}\n")
 	}()
 	n := merchant.NewNotifier(merchant.Options{AllowLoopback: true})
 	defer n.Close()
 	a := n.Send(t.Context(), merchant.Endpoint{ID: ident.New[merchant.Endpoint](), URL: "http://" + ln.Addr().String(), Secrets: []string{merchant.NewSecret()}}, merchant.Notice{ID: "n", Body: []byte("{}")})
 	require.Equal(t, http.StatusOK, a.HTTPStatus, a.Error)
+	close(idle) // the connection is given back before the answer is
 
 	require.Eventually(t, func() bool { return len(logged.lines()[0]) > 0 }, 10*time.Second, time.Millisecond)
 	require.Len(t, logged.lines(), 1)

@@ -37,7 +37,7 @@ code-success, handlers written for Alipay or WeChat Pay take notices unchanged.`
 	c.Flags().StringSliceVar(&w.events, "events", nil, "types and families that it is told of (default: all)")
 	c.Flags().StringVar(&w.signature, "signature", string(merchant.V1), "v1 or v1a")
 	c.Flags().StringVar(&w.ack, "ack", string(merchant.Ack2xx), "the answer that acknowledges: 2xx, success or code-success")
-	c.Flags().DurationSliceVar(&w.retry, "retry", nil, "waits between tries, such as 5s,1m,1h (default: the usual ones)")
+	c.Flags().DurationSliceVar(&w.retry, "retry", nil, "waits between tries, such as 5s,1m,1h; kept, and not followed yet (default: the usual ones)")
 	return c
 }
 

@@ -6,7 +6,7 @@ const core = "internal/ident order ledger merchant payment tasks"
 
 // outside is where other modules end: each is a detail of the folders named.
 func outside() []fence {
-	const tests = "db/dbtest order/ordertest payment/paymenttest"
+	const tests = "db/dbtest order/ordertest payment/paymenttest producer/producertest"
 	return []fence{
 		// Rows are not orders: bun and the driver stay in the store.
 		{"github.com/uptrace/bun", "db db/dbtest"},
@@ -40,7 +40,7 @@ const world = "context database/sql log net net/http os os/exec go.uber.org/zap"
 // house is the law of this module. Imports only point down.
 func house() law {
 	return law{
-		tests: "db/dbtest order/ordertest payment/paymenttest payment/simulator internal/embedded",
+		tests: "db/dbtest order/ordertest payment/paymenttest producer/producertest payment/simulator internal/embedded",
 		only:  outside(),
 		pure:  map[string]string{"order": world, "ledger": world, "tasks": world, "internal/ident": world, "internal/once": world, "internal/seal": world},
 		floors: [][]room{
@@ -93,6 +93,7 @@ func house() law {
 			},
 			{ // those who live next door: they come through the door like everybody
 				{"internal/faults", core},
+				{"producer/producertest", "producer producer/api"},
 				{"internal/demo", core + " producer/api payment/simulator"},
 				{"internal/loadgen", core + " producer/api payment/simulator internal/pace"},
 				{"internal/bench", core + " db producer/api payment/sandbox payment/simulator internal/access internal/once internal/embedded internal/pace internal/seal"},

@@ -1,49 +1,16 @@
 package simulation
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
-	"testing"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 
 	"github.com/orderflow/orderflow/internal/ident"
 	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
-	"github.com/orderflow/orderflow/producer"
 )
-
-// forms are the schemas of the catalogue, by type.
-type forms map[string]*jsonschema.Schema
-
-func newForms(t testing.TB) forms {
-	f := forms{}
-	for _, e := range producer.EventTypes() {
-		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(e.Schema))
-		require.NoError(t, err)
-		c := jsonschema.NewCompiler()
-		c.AssertFormat()
-		require.NoError(t, c.AddResource("urn:"+e.Name, doc))
-		f[e.Name], err = c.Compile("urn:" + e.Name)
-		require.NoError(t, err)
-	}
-	return f
-}
-
-func (f forms) validate(eventType, body string) error {
-	s := f[eventType]
-	if s == nil {
-		return fmt.Errorf("the catalogue has no %q", eventType)
-	}
-	v, err := jsonschema.UnmarshalJSON(bytes.NewReader([]byte(body)))
-	if err != nil {
-		return err
-	}
-	return s.Validate(v)
-}
 
 // told is what a timeline's event is to the merchant by the judge's own book,
 // and after which events nobody need tell it any more.

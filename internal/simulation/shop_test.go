@@ -335,7 +335,7 @@ func (h *history) check(n notice, id, body string) {
 	case o.Amount != h.amount(), is && o.Status != status:
 		h.blame("the merchant is told: %s", body)
 	}
-	if err := h.forms.validate(n.Type, body); err != nil {
+	if err := h.forms.Validate(n.Type, []byte(body)); err != nil {
 		h.blame("the merchant is told: %s: %v", body, err)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/orderflow/orderflow/db/dbtest"
 	"github.com/orderflow/orderflow/payment"
 	"github.com/orderflow/orderflow/payment/simulator"
+	"github.com/orderflow/orderflow/producer/producertest"
 	"github.com/orderflow/orderflow/tasks"
 )
 
@@ -59,7 +60,7 @@ type world struct {
 	channel *simulator.Simulator
 	duty    *duty
 	shops   []*shop
-	forms   forms
+	forms   producertest.Schemas
 	people  []*history
 	weather *weather
 
@@ -107,7 +108,7 @@ func (w *world) open() {
 	w.channel.Start()
 	w.net.host(channelHost, w.channel)
 	w.net.host(doorHost, http.HandlerFunc(w.serveDoor))
-	w.forms = newForms(w)
+	w.forms = producertest.NewSchemas(w)
 	w.openShops()
 	for i := w.first; i < w.first+w.size; i++ {
 		w.people = append(w.people, w.newHistory(i))

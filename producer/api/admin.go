@@ -82,7 +82,7 @@ type Endpoint struct {
 	Secret     string    `json:"secret,omitempty" example:"whsec_…" doc:"Signs the notices. Shown once: when the endpoint is made, and when it is rotated. Absent for v1a."`
 
 	Ack           string  `json:"ack" enum:"2xx,success,code-success" doc:"The answer that acknowledges a notice."`
-	RetrySchedule []int64 `json:"retry_schedule,omitempty" doc:"The waits between tries in seconds; absent: the usual ones."`
+	RetrySchedule []int64 `json:"retry_schedule,omitempty" doc:"The waits between tries in seconds that it was given, which are not followed yet; absent: the usual ones."`
 
 	PreviousUntil time.Time `json:"previous_until,omitzero" doc:"After a rotation: until when the secrets before go on signing, at the longest."`
 }
