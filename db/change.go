@@ -123,6 +123,10 @@ func (w *writes) settle(t *tasks.Settlement, err error, live map[tasks.Key]rowVe
 			w.owe(m)
 			delete(live, m.Key) // a try of its older self settles nothing
 		}
+		w.deliveries = append(w.deliveries, t.Deliveries...)
+		for _, d := range t.Deliveries {
+			w.ring(d.EndpointID, d.DueAt)
+		}
 	case errors.Is(err, order.ErrAlready):
 		verdict = tasks.Done()
 	case errors.Is(err, order.ErrNotFound):

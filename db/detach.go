@@ -37,9 +37,9 @@ func (d *DB) Detach(ctx context.Context, name string, now time.Time) error {
 	if m.To.After(now) {
 		return &order.Refusal{Step: "take out month " + name, Why: "it is not over"}
 	}
-	if err = d.atRest(ctx, m); err == nil {
+	if err = d.atRest(ctx, m, now); err == nil {
 		m.Sealed = true
-		err = d.detach(ctx, m)
+		err = d.detach(ctx, m, now)
 	}
 	if err != nil && m.Sealed { // by us, or by one who was killed
 		err = errors.Join(err, d.unseal(context.WithoutCancel(ctx), m))
@@ -52,11 +52,11 @@ func (d *DB) Detach(ctx context.Context, name string, now time.Time) error {
 }
 
 // detach takes out a month that is at rest.
-func (d *DB) detach(ctx context.Context, m Month) error {
+func (d *DB) detach(ctx context.Context, m Month, now time.Time) error {
 	if err := d.seal(ctx, m); err != nil {
 		return err
 	}
-	if err := d.atRest(ctx, m); err != nil { // still, and from now on
+	if err := d.atRest(ctx, m, now); err != nil { // still, and from now on
 		return err
 	}
 	sums, err := d.sumUp(ctx, m)
@@ -68,7 +68,7 @@ func (d *DB) detach(ctx context.Context, m Month) error {
 			return err
 		}
 		// A callback may have come for it until now, and is a task that is owed.
-		owed, err := owedIn(ctx, tx, m)
+		owed, err := owedIn(ctx, tx, m, now)
 		if err != nil {
 			return err
 		}
@@ -80,10 +80,10 @@ func (d *DB) detach(ctx context.Context, m Month) error {
 }
 
 // atRest is *tasks.InUse unless nothing happens to the month's orders by itself.
-func (d *DB) atRest(ctx context.Context, m Month) error {
+func (d *DB) atRest(ctx context.Context, m Month, now time.Time) error {
 	use := &tasks.InUse{Month: m.Name}
 	err := d.snapshot(ctx, func(tx pgx.Tx) (err error) {
-		if use.Tasks, err = owedIn(ctx, tx, m); err != nil {
+		if use.Tasks, err = owedIn(ctx, tx, m, now); err != nil {
 			return err
 		}
 		return tx.QueryRow(ctx, "SELECT count(*) FROM orders_"+m.Name+" o WHERE "+unfinished).Scan(&use.Open)
@@ -94,10 +94,17 @@ func (d *DB) atRest(ctx context.Context, m Month) error {
 	return err
 }
 
-// owedIn counts the tasks about orders of a month, dead ones as well.
-func owedIn(ctx context.Context, tx pgx.Tx, m Month) (n int64, err error) {
+// heldMost is how long what is held for an endpoint keeps its month in. Nobody
+// resumed the endpoint for so long: what is older goes with the month.
+const heldMost = 30 * 24 * time.Hour
+
+// owedIn counts the tasks about orders of a month, dead ones as well, and what
+// of it endpoints have yet to be told.
+func owedIn(ctx context.Context, tx pgx.Tx, m Month, now time.Time) (n int64, err error) {
 	from, to := m.bounds()
-	err = tx.QueryRow(ctx, "SELECT count(*) FROM outbox WHERE subject >= $1 AND subject < $2 AND kind <> ALL($3)", from.String(), to.String(), aboutNoOrder()).Scan(&n)
+	err = tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM outbox WHERE subject >= $1 AND subject < $2 AND kind <> ALL($3))
+		+ (SELECT count(*) FROM deliveries WHERE notice_id >= $1 AND notice_id < $2 AND created_at > $4)`,
+		from.String(), to.String(), aboutNoOrder(), now.Add(-heldMost)).Scan(&n)
 	return n, err
 }
 
@@ -200,6 +207,10 @@ func takeOut(ctx context.Context, tx pgx.Tx, m Month) error {
 				return fmt.Errorf("%s: %w", leaf, err)
 			}
 		}
+	}
+	from, to := m.bounds()
+	if _, err := tx.Exec(ctx, "DELETE FROM deliveries WHERE notice_id >= $1 AND notice_id < $2", from.String(), to.String()); err != nil {
+		return err
 	}
 	_, err := tx.Exec(ctx, "DROP TRIGGER sealed ON archive.orders_"+m.Name)
 	return err

@@ -23,6 +23,7 @@ type endpointModel struct {
 	Events     []string            `bun:"events,array"`
 	Paused     bool                `bun:"paused"`
 	Ack        merchant.AckMode    `bun:"ack"`
+	Health     healthModel         `bun:"health,type:jsonb"`
 	Schedule   []int64             `bun:"retry_schedule,array"`
 	CreatedAt  time.Time           `bun:"created_at,nullzero,default:now()"`
 	endpointSecrets
@@ -31,7 +32,7 @@ type endpointModel struct {
 func (e endpointModel) endpoint() merchant.Endpoint {
 	return merchant.Endpoint{
 		ID: e.ID, MerchantID: e.MerchantID, URL: e.URL, Events: e.Events, PublicKey: e.publicKey(), Ack: e.Ack, Paused: e.Paused,
-		Schedule: scheduleOf(e.Schedule), CreatedAt: e.CreatedAt.UTC(),
+		Schedule: scheduleOf(e.Schedule), Health: merchant.Health(e.Health), CreatedAt: e.CreatedAt.UTC(),
 	}
 }
 
@@ -44,14 +45,14 @@ func modelOf(e merchant.Endpoint) endpointModel {
 }
 
 // scheduleOf and secondsOf keep it that no schedule is none: NULL.
-func scheduleOf(seconds []int64) (waits []time.Duration) {
+func scheduleOf(seconds []int64) (waits merchant.Schedule) {
 	for _, s := range seconds {
 		waits = append(waits, time.Duration(s)*time.Second)
 	}
 	return waits
 }
 
-func secondsOf(waits []time.Duration) (seconds []int64) {
+func secondsOf(waits merchant.Schedule) (seconds []int64) {
 	for _, w := range waits {
 		seconds = append(seconds, int64(w/time.Second))
 	}
@@ -132,11 +133,35 @@ func (d *DB) endpoints(ctx context.Context, merchantID string) (rows []endpointM
 
 // ChangeEndpoint gives an endpoint another URL, other subscriptions, another way
 // to acknowledge and another schedule. What is told from then on goes by them,
-// and so does what is still to be told.
-func (d *DB) ChangeEndpoint(ctx context.Context, e merchant.Endpoint) error {
-	row := modelOf(e)
-	q := d.NewUpdate().Model(&row).Column("url", "events", "ack", "retry_schedule")
-	return wrap(touched(itsOwn(q, e.MerchantID, e.ID).Exec(ctx)), "change endpoint "+e.ID.String())
+// and so does what is still to be told. What is known of how it does was about
+// the URL that it had.
+func (d *DB) ChangeEndpoint(ctx context.Context, e merchant.Endpoint, now time.Time) error {
+	return wrap(d.changeEndpoint(ctx, e.MerchantID, e.ID, now, func(row *endpointModel) {
+		if row.URL != e.URL {
+			row.Health = healthModel(merchant.Health(row.Health).Resumed(now))
+		}
+		to := modelOf(e)
+		row.URL, row.Events, row.Ack, row.Schedule = to.URL, to.Events, to.Ack, to.Schedule
+	}), "change endpoint "+e.ID.String())
+}
+
+// changeEndpoint changes an endpoint's row while nobody else does, and has its
+// backlog looked at.
+func (d *DB) changeEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, now time.Time, change func(*endpointModel)) error {
+	return d.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		row, err := lockEndpoint(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if row.MerchantID != merchantID { // one merchant's hands are kept off another's
+			return order.ErrNotFound
+		}
+		change(row)
+		if _, err := tx.NewUpdate().Model(row).Column("url", "events", "ack", "paused", "health", "retry_schedule").WherePK().Exec(ctx); err != nil {
+			return err
+		}
+		return ringNow(ctx, tx, id, now)
+	})
 }
 
 // RotateEndpoint gives an endpoint a new secret; those before it go on signing
@@ -157,19 +182,26 @@ func (d *DB) RotateEndpoint(ctx context.Context, merchantID string, id merchant.
 	return wrap(err, "rotate the secret of endpoint "+id.String())
 }
 
-// PauseEndpoint stops notices to an endpoint, or lets them go on.
-func (d *DB) PauseEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, paused bool) error {
-	q := d.NewUpdate().Model((*endpointModel)(nil)).Set("paused = ?", paused)
-	return wrap(touched(itsOwn(q, merchantID, id).Exec(ctx)), "pause endpoint "+id.String())
+// PauseEndpoint stops notices to an endpoint, or lets them go on: what it should
+// hear meanwhile is held. Resumed, it starts slowly if it did not do well, and one
+// that was disabled is enabled.
+func (d *DB) PauseEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, paused bool, now time.Time) error {
+	return wrap(d.changeEndpoint(ctx, merchantID, id, now, func(row *endpointModel) {
+		row.Paused = paused
+		if !paused {
+			row.Health = healthModel(merchant.Health(row.Health).Resumed(now))
+		}
+	}), "pause endpoint "+id.String())
 }
 
-// DeleteEndpoint takes an endpoint away. Its log of attempts stays.
-func (d *DB) DeleteEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID) error {
-	q := d.NewDelete().Model((*endpointModel)(nil)).Where("id = ?", id).Where("merchant_id = ?", merchantID)
-	return wrap(touched(q.Exec(ctx)), "delete endpoint "+id.String())
-}
-
-// itsOwn keeps one merchant's hands off another's endpoints: they are not found.
-func itsOwn(q *bun.UpdateQuery, merchantID string, id merchant.EndpointID) *bun.UpdateQuery {
-	return q.Where("id = ?", id).Where("merchant_id = ?", merchantID)
+// DeleteEndpoint takes an endpoint away, and with it what waits for it; an order
+// that it has not heard of goes to another. Its log of attempts stays.
+func (d *DB) DeleteEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, now time.Time) error {
+	return wrap(d.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		q := tx.NewDelete().Model((*endpointModel)(nil)).Where("id = ?", id).Where("merchant_id = ?", merchantID)
+		if err := touched(q.Exec(ctx)); err != nil {
+			return err
+		}
+		return handOn(ctx, tx, id, now)
+	}), "delete endpoint "+id.String())
 }

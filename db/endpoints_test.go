@@ -44,7 +44,7 @@ func TestEndpoints(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, list, 2)
 	require.Equal(t, first, list[0])
-	require.True(t, list[1].Wants("order.closed"), "no events listed: all are wanted")
+	require.True(t, list[1].Subscribes("order.closed"), "no events listed: all are wanted")
 	require.Equal(t, []any{second.Ack, second.Schedule}, []any{list[1].Ack, list[1].Schedule})
 	alone, err := d.SigningEndpoint(ctx, "m_demo", first.ID, nine)
 	require.NoError(t, err)
@@ -62,8 +62,8 @@ func TestEndpoints(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, theirs)
 		require.ErrorIs(t, d.RotateEndpoint(ctx, "m_other", first.ID, rotation("whsec_stolen")), order.ErrNotFound)
-		require.ErrorIs(t, d.PauseEndpoint(ctx, "m_other", first.ID, true), order.ErrNotFound)
-		require.ErrorIs(t, d.DeleteEndpoint(ctx, "m_other", first.ID), order.ErrNotFound)
+		require.ErrorIs(t, d.PauseEndpoint(ctx, "m_other", first.ID, true, nine), order.ErrNotFound)
+		require.ErrorIs(t, d.DeleteEndpoint(ctx, "m_other", first.ID, nine), order.ErrNotFound)
 		list, err := d.SigningEndpoints(ctx, "m_demo", nine)
 		require.NoError(t, err)
 		require.Equal(t, first, list[0], "nothing was changed")
@@ -82,35 +82,35 @@ func TestEndpoints(t *testing.T) {
 		require.NoError(t, err)
 		changed := merchant.Endpoint{
 			ID: first.ID, MerchantID: "m_demo", URL: "https://shop.example/other", Events: []string{"refund.*"}, Ack: merchant.AckCodeSuccess,
-			Schedule: []time.Duration{time.Minute},
+			Schedule: merchant.Schedule{time.Minute},
 		}
-		require.NoError(t, d.ChangeEndpoint(ctx, changed))
+		require.NoError(t, d.ChangeEndpoint(ctx, changed, nine))
 		after, err := d.SigningEndpoints(ctx, "m_demo", nine)
 		require.NoError(t, err)
 		before[0].URL, before[0].Events, before[0].Ack, before[0].Schedule = changed.URL, changed.Events, changed.Ack, changed.Schedule
 		require.Equal(t, before, after)
 		changed.Ack, changed.Schedule = "", nil
-		require.NoError(t, d.ChangeEndpoint(ctx, changed))
+		require.NoError(t, d.ChangeEndpoint(ctx, changed, nine))
 		usual, err := d.Endpoints(ctx, "m_demo")
 		require.NoError(t, err)
-		require.Equal(t, []any{merchant.Ack2xx, []time.Duration(nil)}, []any{usual[0].Ack, usual[0].Schedule})
+		require.Equal(t, []any{merchant.Ack2xx, merchant.Schedule(nil)}, []any{usual[0].Ack, usual[0].Schedule})
 		n, err := d.NewSelect().Table("endpoints").Where("retry_schedule IS NULL").Count(ctx)
 		require.NoError(t, err)
 		require.EqualValues(t, 1, n)
 		changed.MerchantID = "m_other"
-		require.ErrorIs(t, d.ChangeEndpoint(ctx, changed), order.ErrNotFound)
+		require.ErrorIs(t, d.ChangeEndpoint(ctx, changed, nine), order.ErrNotFound)
 	})
 	t.Run("are paused and resumed", func(t *testing.T) {
 		for _, paused := range []bool{true, false} {
-			require.NoError(t, d.PauseEndpoint(ctx, "m_demo", first.ID, paused))
+			require.NoError(t, d.PauseEndpoint(ctx, "m_demo", first.ID, paused, nine))
 			list, err := d.Endpoints(ctx, "m_demo")
 			require.NoError(t, err)
 			require.Equal(t, paused, list[0].Paused)
 		}
 	})
 	t.Run("are deleted once", func(t *testing.T) {
-		require.NoError(t, d.DeleteEndpoint(ctx, "m_demo", first.ID))
-		require.ErrorIs(t, d.DeleteEndpoint(ctx, "m_demo", first.ID), order.ErrNotFound)
+		require.NoError(t, d.DeleteEndpoint(ctx, "m_demo", first.ID, nine))
+		require.ErrorIs(t, d.DeleteEndpoint(ctx, "m_demo", first.ID, nine), order.ErrNotFound)
 		list, err := d.Endpoints(ctx, "m_demo")
 		require.NoError(t, err)
 		require.Len(t, list, 1)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/tasks"
 )
@@ -28,7 +29,7 @@ func (d *DB) Requeue(ctx context.Context, k tasks.Key, by order.Actor, why strin
 			string(k.Kind), [16]byte(k.Subject), now).Scan(&due, &waits)
 		switch {
 		case errors.Is(err, pgx.ErrNoRows):
-			return order.ErrNotFound
+			return hurry(ctx, tx, k, now)
 		case err != nil:
 			return err
 		case waits && k.Kind.Granted():
@@ -49,6 +50,33 @@ func (d *DB) Requeue(ctx context.Context, k tasks.Key, by order.Actor, why strin
 		w.queue(b)
 		return tx.SendBatch(ctx, b).Close()
 	}), "requeue "+k.String())
+}
+
+// hurry has a notice told at once to those for whom it waits, as if none had
+// failed; order.ErrNotFound when it waits for nobody. An endpoint that is paused
+// or fails is not told for that.
+func hurry(ctx context.Context, tx pgx.Tx, k tasks.Key, now time.Time) error {
+	if k.Kind != tasks.DeliveryNotify && k.Kind != tasks.MerchantNotify {
+		return order.ErrNotFound
+	}
+	rows, err := tx.Query(ctx, `UPDATE deliveries SET due_at = $2, attempts = 0 WHERE notice_id = $1 AND NOT in_flight RETURNING endpoint_id`, [16]byte(k.Subject), now)
+	if err != nil {
+		return err
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[merchant.EndpointID])
+	if err != nil {
+		return err
+	}
+	if len(ids) == 0 {
+		return order.ErrNotFound
+	}
+	w := newWrites(now, tasks.Terms{})
+	for _, id := range ids {
+		w.ring(id, now)
+	}
+	b := &pgx.Batch{}
+	w.queue(b)
+	return tx.SendBatch(ctx, b).Close()
 }
 
 // lockOrder reads an order whose row it locks first, as everybody does before

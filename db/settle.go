@@ -17,13 +17,18 @@ import (
 //
 // A row that is fulfilled and asks nothing of its order waits for no order: it
 // goes by a statement of its own. What that does not get hold of is settled
-// like all others, as a change.
+// like all others, as a change. A look at a backlog that came to its end is
+// settled by what is left of that.
 func (s *Store) Settle(ctx context.Context, tries ...tasks.Settlement) []error {
 	errs := make([]error, len(tries))
-	var alone, rest []int
+	var alone, drained, rest []int
 	for i, t := range tries {
-		if t.Verdict.IsDone() && t.Apply == nil && len(t.Owes) == 0 {
-			alone = append(alone, i)
+		if t.Verdict.IsDone() && t.Apply == nil && len(t.Owes)+len(t.Deliveries) == 0 {
+			if t.Row.Kind == tasks.EndpointDeliver {
+				drained = append(drained, i)
+			} else {
+				alone = append(alone, i)
+			}
 		} else {
 			rest = append(rest, i)
 		}
@@ -34,6 +39,9 @@ func (s *Store) Settle(ctx context.Context, tries ...tasks.Settlement) []error {
 		} else {
 			errs[alone[n]] = err
 		}
+	}
+	for n, err := range s.drains.submit(ctx, col(drained, func(i int) *tasks.Settlement { return &tries[i] })...) {
+		errs[drained[n]] = err
 	}
 	for n, err := range s.changes.submit(ctx, col(rest, func(i int) change { return settling(&tries[i]) })...) {
 		errs[rest[n]] = err

@@ -25,6 +25,8 @@ type Store struct {
 	changes     *group[change]
 	receipts    *group[*receipt]
 	fulfilments *group[*tasks.Settlement]
+	landings    *group[*tasks.Landing]
+	drains      *group[*tasks.Settlement]
 }
 
 // StoreOptions are what a Store needs besides the database. Only Log is
@@ -68,6 +70,8 @@ func NewStore(d *DB, opt StoreOptions) *Store {
 	s.changes = newGroup(batchMost, queueMost, opt.CommitEvery, func(b []*pending[change]) { commit(s, "change", b, s.changeBatch) })
 	s.receipts = newGroup(batchMost, queueMost, opt.CommitEvery, func(b []*pending[*receipt]) { commit(s, "receive", b, s.receiveBatch) })
 	s.fulfilments = newGroup(batchMost, queueMost, opt.CommitEvery, func(b []*pending[*tasks.Settlement]) { commit(s, "fulfil", b, s.fulfilBatch) })
+	s.landings = newGroup(batchMost, queueMost, opt.CommitEvery, func(b []*pending[*tasks.Landing]) { commit(s, "land", b, s.landBatch) })
+	s.drains = newGroup(batchMost, queueMost, opt.CommitEvery, func(b []*pending[*tasks.Settlement]) { commit(s, "drain", b, s.drainBatch) })
 	return s
 }
 
@@ -79,6 +83,8 @@ func (s *Store) CreateWait() time.Duration { return s.creates.wait() }
 func (s *Store) Close() {
 	s.receipts.close()
 	s.creates.close()
+	s.landings.close()
+	s.drains.close()
 	s.fulfilments.close()
 	s.changes.close()
 }

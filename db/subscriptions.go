@@ -26,6 +26,10 @@ func readSubscriptions(ctx context.Context, conn *pgxpool.Conn, orders map[order
 	if len(merchants) == 0 {
 		return nil, nil
 	}
+	return subscriptionsOf(ctx, conn, merchants)
+}
+
+func subscriptionsOf(ctx context.Context, conn *pgxpool.Conn, merchants []string) (subscriptions, error) {
 	rows, err := conn.Query(ctx, `SELECT merchant_id, events FROM endpoints WHERE merchant_id = ANY($1)`, merchants)
 	if err != nil {
 		return nil, fmt.Errorf("read subscriptions: %w", err)

@@ -66,16 +66,16 @@ func TestWhatInformsIsWrittenForWhoTakesIt(t *testing.T) {
 	e := b.subscribes(false, merchant.OrderPaid, "refund.*")
 	spared("an endpoint for other things")
 	e.Events = []string{merchant.OrderPaid, "order.*"}
-	require.NoError(t, b.ChangeEndpoint(b.ctx, e))
+	require.NoError(t, b.ChangeEndpoint(b.ctx, e, b.now()))
 	told("changed just before")
 	e.Events = []string{merchant.OrderPaid}
-	require.NoError(t, b.ChangeEndpoint(b.ctx, e))
+	require.NoError(t, b.ChangeEndpoint(b.ctx, e, b.now()))
 	before := b.notices(merchant.OrderClosed)
 	require.False(t, b.owes(closedKey(b.expired())), "changed back")
 	require.Equal(t, before, b.notices(merchant.OrderClosed))
 	paused := b.subscribes(true)
 	told("one that is paused may be resumed before it is sent")
-	require.NoError(t, b.DeleteEndpoint(b.ctx, "m_1", paused.ID))
+	require.NoError(t, b.DeleteEndpoint(b.ctx, "m_1", paused.ID, b.now()))
 	require.False(t, b.owes(closedKey(b.expired())), "the last that took it is gone")
 }
 

@@ -33,8 +33,15 @@ type writes struct {
 	postings []postingRow
 	notices  []merchant.Notice
 	tries    []tryRow
-	outbox   map[tasks.Key]*tasks.Row // nil: to be deleted
-	onces    []onceRow
+
+	deliveries []merchant.Delivery               // new
+	bells      map[merchant.EndpointID]time.Time // whose backlogs are looked at, and when
+	rung       []tasks.Key                       // of these, what is due at once; when the batch was sent
+	untold     []tasks.Subject                   // notices that nobody is to be told any more
+	buried     []tasks.Row                       // new, and dead
+
+	outbox map[tasks.Key]*tasks.Row // nil: to be deleted
+	onces  []onceRow
 }
 
 type eventRow struct {
@@ -65,7 +72,7 @@ type onceRow struct {
 }
 
 func newWrites(now time.Time, terms tasks.Terms) *writes {
-	return &writes{now: now, terms: terms, outbox: map[tasks.Key]*tasks.Row{}}
+	return &writes{now: now, terms: terms, outbox: map[tasks.Key]*tasks.Row{}, bells: map[merchant.EndpointID]time.Time{}}
 }
 
 // consequences gathers all that follows from what happened to o: its timeline,
@@ -83,6 +90,9 @@ func (w *writes) consequences(o *order.Order) {
 		owed, moot := w.terms.Follow(o, e)
 		for _, k := range moot {
 			w.outbox[k] = nil
+			if k.Kind == tasks.DeliveryNotify || k.Kind == tasks.MerchantNotify {
+				w.untold = append(w.untold, k.Subject)
+			}
 		}
 		for _, m := range owed {
 			if told || m.Kind != tasks.MerchantNotify { // what nobody takes nobody need tell
@@ -116,6 +126,7 @@ func (w *writes) queue(b *pgx.Batch) (due []tasks.Key) {
 	w.queueStock(b)
 	w.queueMoney(b)
 	w.queueNotices(b)
+	w.queueDeliveries(b)
 	if len(w.onces) > 0 {
 		slices.SortFunc(w.onces, func(x, y onceRow) int { return cmp.Or(cmp.Compare(x.scope, y.scope), cmp.Compare(x.key, y.key)) })
 		b.Queue(`INSERT INTO idempotency_keys (scope, key, request_hash, status, answer, created_at)
@@ -124,7 +135,10 @@ func (w *writes) queue(b *pgx.Batch) (due []tasks.Key) {
 			col(w.onces, func(r onceRow) []byte { return r.hash }), col(w.onces, func(r onceRow) int { return r.status }),
 			col(w.onces, func(r onceRow) []byte { return r.answer }), w.now)
 	}
-	return w.queueOutbox(b)
+	w.queueBuried(b)
+	due = w.queueOutbox(b)
+	w.queueBells(b)
+	return due
 }
 
 func (w *writes) queueOrders(b *pgx.Batch) {

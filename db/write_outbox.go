@@ -29,10 +29,11 @@ func (w *writes) queueOutbox(b *pgx.Batch) (due []tasks.Key) {
 		}
 		owed = append(owed, row)
 	}
-	if len(moot) > 0 {
+	if len(moot)+len(w.untold) > 0 {
 		slices.SortFunc(moot, compareKeys)
-		b.Queue(`DELETE FROM outbox USING unnest($1::text[], $2::uuid[]) AS v (kind, subject) WHERE outbox.kind = v.kind AND outbox.subject = v.subject`,
-			col(moot, kindOf), col(moot, subjectOf))
+		sql, args := w.withUntold()
+		b.Queue(sql+`DELETE FROM outbox USING unnest($1::text[], $2::uuid[]) AS v (kind, subject) WHERE outbox.kind = v.kind AND outbox.subject = v.subject`,
+			append([]any{col(moot, kindOf), col(moot, subjectOf)}, args...)...)
 	}
 	if len(owed) > 0 {
 		slices.SortFunc(owed, func(x, y *tasks.Row) int { return compareKeys(x.Key, y.Key) })
@@ -50,6 +51,27 @@ func (w *writes) queueOutbox(b *pgx.Batch) (due []tasks.Key) {
 			col(owed, func(r *tasks.Row) time.Time { return r.CreatedAt }))
 	}
 	return due
+}
+
+// withUntold takes away what waits for endpoints of notices that nobody is to be
+// told any more, by the statement that deletes their tasks.
+func (w *writes) withUntold() (sql string, args []any) {
+	if len(w.untold) == 0 {
+		return "", nil
+	}
+	return `WITH untold AS (DELETE FROM deliveries d USING unnest($3::uuid[]) AS v (notice_id) WHERE d.notice_id = v.notice_id) `, []any{bytesOf(w.untold)}
+}
+
+// queueBuried writes rows that are dead already. One that lives is not touched:
+// its own try comes to the same.
+func (w *writes) queueBuried(b *pgx.Batch) {
+	if list := w.buried; len(list) > 0 {
+		b.Queue(`INSERT INTO outbox (kind, subject, due_at, attempts, last_error, dead_at, created_at)
+			SELECT *, $3::timestamptz FROM unnest($1::text[], $2::uuid[], $4::timestamptz[], $5::int[], $6::text[], $4::timestamptz[]) ON CONFLICT DO NOTHING`,
+			col(list, func(r tasks.Row) string { return string(r.Kind) }), col(list, func(r tasks.Row) [16]byte { return r.Subject }), w.now,
+			col(list, func(r tasks.Row) time.Time { return r.DeadAt }), col(list, func(r tasks.Row) int { return r.Attempts }),
+			col(list, func(r tasks.Row) string { return r.LastError }))
+	}
 }
 
 func compareKeys(x, y tasks.Key) int {

@@ -47,10 +47,10 @@ func eventTypes() []EventType {
 		{Name: RefundSucceeded, When: "Money of an order is back with the buyer.", Sent: true, Form: envelope[refundData]{}},
 		{Name: RefundFailed, When: "The channel cannot give money of an order back; an operator finds another way.", Sent: true, Form: envelope[failedRefundData]{}},
 
-		{Name: EndpointFailing, When: "An endpoint of yours has begun to fail.", Form: envelope[endpointData]{}},
-		{Name: EndpointPaused, When: "An endpoint of yours fails so often that its notices are held and it is only probed.", Form: envelope[endpointData]{}},
-		{Name: EndpointDisabled, When: "An endpoint of yours has done nothing but fail for days: nothing is sent to it any more.", Form: envelope[endpointData]{}},
-		{Name: EndpointRecovered, When: "An endpoint of yours takes notices again.", Form: envelope[endpointData]{}},
+		{Name: EndpointFailing, When: "An endpoint of yours has begun to fail.", Sent: true, Form: envelope[endpointData]{}},
+		{Name: EndpointPaused, When: "An endpoint of yours fails so often that its notices are held and it is only probed.", Sent: true, Form: envelope[endpointData]{}},
+		{Name: EndpointDisabled, When: "An endpoint of yours has done nothing but fail for days: nothing is sent to it any more.", Sent: true, Form: envelope[endpointData]{}},
+		{Name: EndpointRecovered, When: "An endpoint of yours takes notices again.", Sent: true, Form: envelope[endpointData]{}},
 	}
 }
 

@@ -56,10 +56,9 @@ func TestSubscriptions(t *testing.T) {
 			e := Endpoint{Events: tc.events, Paused: paused}
 			for _, eventType := range tc.hears {
 				require.True(t, e.Subscribes(eventType), "%v %s", tc.events, eventType)
-				require.Equal(t, !paused, e.Wants(eventType))
 			}
 			for _, eventType := range tc.not {
-				require.False(t, e.Subscribes(eventType) || e.Wants(eventType), "%v %s", tc.events, eventType)
+				require.False(t, e.Subscribes(eventType), "%v %s", tc.events, eventType)
 			}
 		}
 	}
@@ -83,7 +82,7 @@ func rowsOnThePage(t *testing.T) map[string]string {
 		rows[m[2]] = m[1]
 	}
 	for _, e := range Catalogue() {
-		require.Equal(t, e.Sent, rows[e.Name] != "", "%s is on the page if it is sent", e.Name)
+		require.Equal(t, e.Sent && !strings.HasPrefix(e.Name, "endpoint."), rows[e.Name] != "", "%s is on the page if an order sends it", e.Name)
 	}
 	return rows
 }

@@ -38,10 +38,14 @@ type Endpoint struct {
 	// v1a: whpk_….
 	PublicKey string
 	Ack       AckMode
-	Paused    bool
-	Schedule  []time.Duration // the waits between tries; empty: the usual ones. Kept, and not followed yet
+	Paused    bool     // by hand: what it subscribes to is held
+	Schedule  Schedule // empty: the usual
+	Health    Health
 	CreatedAt time.Time
 }
+
+// Direct says whether the endpoint is told at once, and not by its backlog.
+func (e Endpoint) Direct(now time.Time) bool { return !e.Paused && e.Health.Direct(now) }
 
 // Scheme is how the newest secret signs.
 func (e Endpoint) Scheme() Scheme {
@@ -74,9 +78,6 @@ func AckModes() []AckMode { return []AckMode{Ack2xx, AckSuccess, AckCodeSuccess}
 func (e Endpoint) Subscribes(eventType string) bool {
 	return len(e.Events) == 0 || slices.ContainsFunc(e.Events, func(s string) bool { return covers(s, eventType) })
 }
-
-// Wants says whether the endpoint takes notices of this type now.
-func (e Endpoint) Wants(eventType string) bool { return !e.Paused && e.Subscribes(eventType) }
 
 // Notice is one thing to tell a merchant. ID and Body stay the same on every
 // try.

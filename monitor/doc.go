@@ -17,6 +17,7 @@
 //	orderflow_order_close_lateness_seconds     histogram  -                    from when an unpaid order was due to close until it was closed
 //	orderflow_notice_attempt_duration_seconds  histogram  outcome              tries to deliver a notice to a merchant
 //	orderflow_callback_to_merchant_seconds     histogram  -                    from a payment's callback until the merchant had its notice
+//	orderflow_notices_in_flight                gauge      lane                 tries to deliver a notice that are under way: direct, backlog, or detached from their worker
 //	orderflow_alerts_total                     counter    name                 alerts that were sent to whoever is on duty
 //	orderflow_relay_promoted_total             counter    -                    outbox rows handed to asynq
 //	orderflow_relay_put_back_total             counter    -                    rows that were handed over, came to nothing, and were put back
@@ -55,6 +56,14 @@
 //	orderflow_outbox_overdue_rows                  gauge  kind  rows that should have been done by now
 //	orderflow_outbox_dead_rows                     gauge  kind  rows that wait for an operator
 //	orderflow_outbox_oldest_due_timestamp_seconds  gauge  kind  when the oldest live row was or is due; absent without one
+//
+// What waits for merchants' endpoints, in the same process. Of what waits the
+// oldest tasks.CountMost are counted.
+//
+//	orderflow_deliveries_up                        gauge  -       1 when they could be counted
+//	orderflow_deliveries_waiting                   gauge  reason  notices that wait: queued, retry, throttled, paused (its endpoint is only probed), held (by hand, or disabled)
+//	orderflow_deliveries_oldest_timestamp_seconds  gauge  reason  since when the oldest of them waits; absent without one
+//	orderflow_endpoints                            gauge  state   endpoints that are healthy, slow, failing, paused, disabled; held: paused by hand
 //
 // Besides these come the go_ and process_ metrics of the Go client. No label
 // carries an id, and each takes a limited number of values; what is beyond

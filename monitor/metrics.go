@@ -24,6 +24,7 @@ type Metrics struct {
 	closeLateness prometheus.Histogram
 	notices       *prometheus.HistogramVec
 	toMerchant    prometheus.Histogram
+	inFlight      *prometheus.GaugeVec
 	alerts        *prometheus.CounterVec
 	promoted      prometheus.Counter
 	putBack       prometheus.Counter
@@ -44,7 +45,9 @@ type Metrics struct {
 type Sources struct {
 	Queues Queues
 	Outbox Outbox
-	Log    *zap.Logger
+	// Deliveries is what waits for merchants' endpoints.
+	Deliveries Deliveries
+	Log        *zap.Logger
 }
 
 // NewMetrics makes metrics with a registry of their own. Stop them at the end.
@@ -66,6 +69,11 @@ func build(registry prometheus.Registerer, from Sources) *Metrics {
 	}
 	if from.Outbox != nil {
 		c := newOutboxCollector(from.Outbox, troubles)
+		registry.MustRegister(c)
+		m.stops = append(m.stops, c.reading.stop)
+	}
+	if from.Deliveries != nil {
+		c := newDeliveriesCollector(from.Deliveries, troubles)
 		registry.MustRegister(c)
 		m.stops = append(m.stops, c.reading.stop)
 	}
@@ -112,6 +120,12 @@ func (m *Metrics) OrderClosed(late time.Duration) { m.closeLateness.Observe(seco
 // "delivered", "refused" or "timeout".
 func (m *Metrics) NoticeAttempt(outcome string, took time.Duration) {
 	m.notices.WithLabelValues(m.notified.of(outcome)).Observe(seconds(took))
+}
+
+// NoticesInFlight counts tries to deliver a notice that begin in a lane, or with a
+// negative number end.
+func (m *Metrics) NoticesInFlight(lane tasks.Lane, by int) {
+	m.inFlight.WithLabelValues(among(tasks.Lanes(), lane)).Add(float64(by))
 }
 
 // CallbackToMerchant counts a paid order whose merchant knows, so long after

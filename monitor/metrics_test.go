@@ -51,7 +51,7 @@ func (l *lists) names(t *testing.T) []string {
 func TestDocNamesEveryMetric(t *testing.T) {
 	t.Parallel()
 	l := &lists{Registerer: prometheus.NewRegistry()}
-	build(l, Sources{Queues: fakeQueues{}, Outbox: fakeOutbox{}})
+	build(l, Sources{Queues: fakeQueues{}, Outbox: fakeOutbox{}, Deliveries: fakeDeliveries{}})
 	var own []string
 	for _, name := range l.names(t) {
 		if strings.HasPrefix(name, "go_") || strings.HasPrefix(name, "process_") {

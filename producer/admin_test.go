@@ -228,7 +228,7 @@ func TestAckModesAndSchedules(t *testing.T) {
 		require.Equal(t, []int64{1, 60, 86400}, e.RetrySchedule)
 		kept := d.store.endpoints[len(d.store.endpoints)-1]
 		require.Equal(t, mode, kept.Ack)
-		require.Equal(t, []time.Duration{time.Second, time.Minute, 24 * time.Hour}, kept.Schedule)
+		require.Equal(t, merchant.Schedule{time.Second, time.Minute, 24 * time.Hour}, kept.Schedule)
 	}
 	one := path + "/" + usual.ID
 	changed := want[api.Endpoint](d.call("merchant", "PUT", one, `{"url":"https://m.example","ack":"code-success","retry_schedule":[7]}`), 200)

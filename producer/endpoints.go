@@ -69,7 +69,7 @@ func (s *server) changeEndpoint(ctx context.Context, in *changeEndpointInput) (*
 		return nil, err
 	}
 	e.ID, e.MerchantID = id, in.ID
-	if err := s.opt.Admin.ChangeEndpoint(ctx, e); err != nil {
+	if err := s.opt.Admin.ChangeEndpoint(ctx, e, s.now()); err != nil {
 		return nil, err
 	}
 	if e, err = s.endpoint(ctx, in.ID, id); err != nil {
@@ -101,7 +101,7 @@ func (s *server) wanted(e api.EndpointChange) (merchant.Endpoint, error) {
 }
 
 // scheduleOf and secondsOf are a schedule as the API has it: seconds.
-func scheduleOf(seconds []int64) (waits []time.Duration) {
+func scheduleOf(seconds []int64) (waits merchant.Schedule) {
 	const most = int64(merchant.MaxWait/time.Second) + 1 // what is far too long stays too long
 	for _, n := range seconds {
 		waits = append(waits, time.Duration(min(max(n, -1), most))*time.Second)
@@ -109,7 +109,7 @@ func scheduleOf(seconds []int64) (waits []time.Duration) {
 	return waits
 }
 
-func secondsOf(waits []time.Duration) (seconds []int64) {
+func secondsOf(waits merchant.Schedule) (seconds []int64) {
 	for _, w := range waits {
 		seconds = append(seconds, int64(w/time.Second))
 	}
@@ -222,7 +222,7 @@ func (s *server) setPaused(ctx context.Context, in *EndpointPath, paused bool) (
 	if err != nil {
 		return nil, err
 	}
-	if err := s.opt.Admin.PauseEndpoint(ctx, in.ID, id, paused); err != nil {
+	if err := s.opt.Admin.PauseEndpoint(ctx, in.ID, id, paused, s.now()); err != nil {
 		return nil, err
 	}
 	e, err := s.endpoint(ctx, in.ID, id)
@@ -237,7 +237,7 @@ func (s *server) deleteEndpoint(ctx context.Context, in *EndpointPath) (*struct{
 	if err != nil {
 		return nil, err
 	}
-	return nil, s.opt.Admin.DeleteEndpoint(ctx, in.ID, id)
+	return nil, s.opt.Admin.DeleteEndpoint(ctx, in.ID, id, s.now())
 }
 
 // endpoint shows one endpoint as it is now, without its secrets.
@@ -267,5 +267,6 @@ func endpointView(e merchant.Endpoint) api.Endpoint {
 	return api.Endpoint{
 		ID: e.ID.String(), MerchantID: e.MerchantID, URL: e.URL, Events: e.Events, Paused: e.Paused, CreatedAt: utc(e.CreatedAt),
 		Signature: string(e.Scheme()), PublicKey: e.PublicKey, Ack: string(cmp.Or(e.Ack, merchant.Ack2xx)), RetrySchedule: secondsOf(e.Schedule),
+		State: string(cmp.Or(e.Health.State, merchant.Healthy)), Since: utc(e.Health.Since), LastError: e.Health.LastError,
 	}
 }

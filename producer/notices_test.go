@@ -1,6 +1,7 @@
 package producer_test
 
 import (
+	"encoding/base64"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -142,4 +143,49 @@ func TestAnothersNoticesAreNotThere(t *testing.T) {
 	}
 	d.call("other", "GET", "/v1/merchants/m_demo/notices", "").problem(api.NotFound)
 	require.Len(t, want[api.NoticePage](d.call("other", "GET", "/v1/merchants/m_other/notices", ""), 200).Notices, 1)
+}
+
+// FuzzNoticeQueries: whatever is asked for is a page, or the caller's problem.
+func FuzzNoticeQueries(f *testing.F) {
+	for _, seed := range [][2]string{
+		{"", ""},
+		{"cursor", "MjAyNi0wMy0wMlQwOTozMDowMFogMDE5NzAwMDAtMDAwMC03MDAwLTgwMDAtMDAwMDAwMDAwMDAx"},
+		{"cursor", "MCAw"},
+		{"since", "0000-01-01T00:00:00Z"},
+		{"until", "9999-12-31T23:59:59.999999999+23:59"},
+		{"order", "01970000-0000-7000-8000-000000000001"},
+		{"endpoint", "{01970000}"},
+		{"limit", "1e3"},
+		{"type", "\u202e"},
+	} {
+		f.Add(seed[0], seed[1])
+	}
+	d := newDoor(f)
+	f.Fuzz(func(t *testing.T, name, value string) {
+		d.logs.TakeAll()
+		d := &door{Handler: d.Handler, t: t, store: d.store}
+		a := d.call("merchant", "GET", "/v1/merchants/m_demo/notices?"+url.Values{name: {value}}.Encode(), "")
+		if a.Code != 200 && a.Code != 422 {
+			t.Fatalf("%d to %q=%q: %s", a.Code, name, value, a.Body)
+		}
+	})
+}
+
+// FuzzAnswersAreShown: whatever a merchant answered is shown as it was.
+func FuzzAnswersAreShown(f *testing.F) {
+	for _, seed := range []string{"", "success", "\xff\x00", "</script>\u2028", "\ufffd", "{\"a\":1}\n"} {
+		f.Add([]byte(seed))
+	}
+	d := newDoor(f)
+	_, told := d.told()
+	f.Fuzz(func(t *testing.T, body []byte) {
+		d.logs.TakeAll()
+		d.store.tries = []merchant.Attempt{{At: told[0].CreatedAt, Answer: merchant.Answer{Body: body, Truncated: true}}}
+		d := &door{Handler: d.Handler, t: t, store: d.store}
+		shown := want[api.NoticeAttemptPage](d.call("merchant", "GET", "/v1/notices/"+told[0].ID+"/attempts", ""), 200).Attempts[0].Answer
+		raw, err := base64.StdEncoding.DecodeString(shown.BodyBase64)
+		if err != nil || shown.Body+string(raw) != string(body) {
+			t.Fatalf("%q is shown as %+v", body, shown)
+		}
+	})
 }

@@ -64,10 +64,10 @@ type Admin interface {
 	// of seal when they do not open.
 	SigningEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, now time.Time) (merchant.Endpoint, error)
 	// ChangeEndpoint gives an endpoint all that EndpointChange has.
-	ChangeEndpoint(ctx context.Context, e merchant.Endpoint) error
+	ChangeEndpoint(ctx context.Context, e merchant.Endpoint, now time.Time) error
 	RotateEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, r merchant.Rotation) error
-	PauseEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, paused bool) error
-	DeleteEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID) error
+	PauseEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, paused bool, now time.Time) error
+	DeleteEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, now time.Time) error
 
 	// NoticeRecords and AttemptLog are pages, newest first.
 	NoticeRecords(ctx context.Context, f merchant.NoticeFilter) ([]merchant.NoticeRecord, error)

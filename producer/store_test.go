@@ -258,7 +258,7 @@ func (m *memory) endpoint(merchantID string, id merchant.EndpointID, change func
 	return nil
 }
 
-func (m *memory) ChangeEndpoint(_ context.Context, e merchant.Endpoint) error {
+func (m *memory) ChangeEndpoint(_ context.Context, e merchant.Endpoint, _ time.Time) error {
 	return m.endpoint(e.MerchantID, e.ID, func(i int) {
 		was := &m.endpoints[i]
 		was.URL, was.Events, was.Ack, was.Schedule = e.URL, e.Events, e.Ack, e.Schedule
@@ -276,11 +276,11 @@ func (m *memory) RotateEndpoint(_ context.Context, merchantID string, id merchan
 	})
 }
 
-func (m *memory) PauseEndpoint(_ context.Context, merchantID string, id merchant.EndpointID, paused bool) error {
+func (m *memory) PauseEndpoint(_ context.Context, merchantID string, id merchant.EndpointID, paused bool, _ time.Time) error {
 	return m.endpoint(merchantID, id, func(i int) { m.endpoints[i].Paused = paused })
 }
 
-func (m *memory) DeleteEndpoint(_ context.Context, merchantID string, id merchant.EndpointID) error {
+func (m *memory) DeleteEndpoint(_ context.Context, merchantID string, id merchant.EndpointID, _ time.Time) error {
 	return m.endpoint(merchantID, id, func(i int) { m.endpoints = slices.Delete(m.endpoints, i, i+1) })
 }
 

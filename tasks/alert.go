@@ -38,11 +38,13 @@ const (
 	AlertDeliveryFailed   AlertName = "delivery_failed"   // a merchant cannot deliver (O11)
 	AlertDeliveryOverdue  AlertName = "delivery_overdue"  // a merchant does not deliver (D8)
 	AlertDeliveryConflict AlertName = "delivery_conflict" // delivered, and the money goes back (D9)
+	AlertEndpointPaused   AlertName = "endpoint_paused"   // a merchant's endpoint has failed for an hour
+	AlertEndpointDisabled AlertName = "endpoint_disabled" // nothing is sent to a merchant's endpoint any more
 )
 
 // AlertNames lists every AlertName.
 func AlertNames() []AlertName {
-	return []AlertName{AlertTaskDead, AlertTaskStuck, AlertMismatch, AlertRefundAbnormal, AlertBalanceShort, AlertDeliveryFailed, AlertDeliveryOverdue, AlertDeliveryConflict}
+	return []AlertName{AlertTaskDead, AlertTaskStuck, AlertMismatch, AlertRefundAbnormal, AlertBalanceShort, AlertDeliveryFailed, AlertDeliveryOverdue, AlertDeliveryConflict, AlertEndpointPaused, AlertEndpointDisabled}
 }
 
 // The most that a Text has, in characters, and what of it may be somebody

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/orderflow/orderflow/internal/ident"
+	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
 )
 
@@ -33,6 +34,7 @@ const (
 	DeliveryDeadline Kind = "delivery:deadline" // it should be delivered by now
 	DeliveryRevoke   Kind = "delivery:revoke"   // the merchant should have stopped the delivery by now
 	MerchantNotify   Kind = "merchant:notify"   // tell the merchant anything else
+	EndpointDeliver  Kind = "endpoint:deliver"  // tell an endpoint what waits for it
 	OrderComplete    Kind = "order:complete"    // the time to complain is over
 	RefundSubmit     Kind = "refund:submit"     // ask the channel to give money back
 	RefundQuery      Kind = "refund:query"      // ask the channel what became of that
@@ -41,7 +43,9 @@ const (
 )
 
 // AboutOrder says that the kind's subjects are orders or parts of them.
-func (k Kind) AboutOrder() bool { return k != AlertSend && k != MaintenanceRun }
+func (k Kind) AboutOrder() bool {
+	return k != AlertSend && k != MaintenanceRun && k != EndpointDeliver
+}
 
 // Granted says that the time until a row of the kind is due is somebody's right,
 // and that nothing else guards it: the buyer's to complain, an operator's to
@@ -61,11 +65,12 @@ const (
 	Default  Queue = "default"
 	Notices  Queue = "notices" // order.paid
 	News     Queue = "news"    // anything else that merchants are told
+	Backlog  Queue = "backlog" // what waits for endpoints that cannot be told at once
 	Low      Queue = "low"
 )
 
 // Queues lists every queue.
-func Queues() []Queue { return []Queue{Critical, Closing, Default, Notices, News, Low} }
+func Queues() []Queue { return []Queue{Critical, Closing, Default, Notices, News, Backlog, Low} }
 
 // Spec is everything that is settled about a kind of task.
 type Spec struct {
@@ -115,8 +120,9 @@ const (
 // ours is the ladder of steps that only our own database can fail.
 var ours = Ladder{Steps: []time.Duration{sec, 2 * sec, 5 * sec, 10 * sec, 30 * sec, mins, 5 * mins}, Jitter: 0.2, Forever: true}
 
-// toMerchants is the ladder of what merchants are told.
-var toMerchants = Ladder{Steps: []time.Duration{5 * sec, 15 * sec, 30 * sec, 3 * mins, 10 * mins, 20 * mins, 30 * mins, hr, 3 * hr, 6 * hr, 12 * hr, day, day}, Jitter: 0.2}
+// toMerchants is the ladder of what nobody can be told: the merchant has no
+// endpoint. An endpoint that does not take it has the same for each delivery.
+var toMerchants = Ladder{Steps: merchant.UsualSchedule(), Jitter: 0.2}
 
 // untilHeard is the ladder of alerts: for a day, and hourly in the end. What
 // nobody could be told by then is on the list of the dead.
@@ -137,6 +143,7 @@ var specs = []Spec{
 	{DeliveryDeadline, Default, 5 * sec, true, ours},
 	{DeliveryRevoke, Default, 5 * sec, true, ours},
 	{MerchantNotify, News, 20 * sec, false, toMerchants},
+	{EndpointDeliver, Backlog, 30 * sec, false, ours},
 	{OrderComplete, Low, 5 * sec, true, ours},
 	{RefundSubmit, Default, 20 * sec, false, Ladder{Steps: []time.Duration{5 * sec, 15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins, 30 * mins, hr}, Jitter: 0.2, Forever: true, Ring: 9}},
 	{RefundQuery, Default, 20 * sec, false, Ladder{Steps: []time.Duration{mins, mins, mins, mins, 5 * mins, 10 * mins, 20 * mins, 30 * mins, hr, day}, Jitter: 0.1, Forever: true}},

@@ -23,6 +23,11 @@ type Settlement struct {
 	Owes []Message
 	// Tries are the notices that were sent, for the log.
 	Tries []merchant.Attempt
+	// Deliveries are for whom the row's notice now waits: the row is fulfilled,
+	// and each endpoint is told by its backlog.
+	Deliveries []merchant.Delivery
+	// Then, if there is one, is told once the settlement is written, or is not.
+	Then func(err error)
 }
 
 // ErrGone says that a row was settled by another try in the meantime. Nothing

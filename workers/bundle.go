@@ -120,12 +120,17 @@ func (r *runner) settle(ctx context.Context, began time.Time, tries []tasks.Sett
 		outcome := r.outcome(t, errs[i])
 		r.tried(r.spec.Kind, outcome, time.Since(began), max(0, r.now().Sub(t.Row.DueAt)))
 		r.report(t, outcome, errs[i])
+		if t.Then != nil {
+			t.Then(errs[i])
+		}
 		if outcome == outcomeLost {
 			failed = fmt.Errorf("settle %s: %w", t.Row.Key, errs[i])
 		}
 	}
 	return failed
 }
+
+func isGone(err error) bool { return errors.Is(err, tasks.ErrGone) }
 
 func (r *runner) outcome(t tasks.Settlement, err error) string {
 	switch {

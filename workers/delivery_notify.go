@@ -14,12 +14,13 @@ import (
 )
 
 // notify tells a merchant that an order is paid (delivery:notify), or anything
-// else (merchant:notify). It is fulfilled when every endpoint that wants to know
-// has answered; one that has is not told again because another has not.
+// else (merchant:notify). It is the direct way: each endpoint that wants to know,
+// and that does well, is told at once. For any other, and for one that has not
+// answered within a second, the notice goes to the endpoint's backlog
+// (endpoint:deliver). Then the row is fulfilled.
 type notify struct {
-	Deps
-	kind      tasks.Kind
-	endpoints *endpointCache
+	*courier
+	kind tasks.Kind
 }
 
 func (w notify) Kind() tasks.Kind { return w.kind }
@@ -62,77 +63,149 @@ func (w notify) tell(ctx context.Context, row tasks.Row, notice merchant.Notice,
 	if err != nil {
 		return later(row, err)
 	}
-	return judged(row, w.send(ctx, todo, notice))
+	if w.Plain {
+		return plainly(row, w.send(ctx, todo, notice, w.plain))
+	}
+	return w.settlement(row, notice, w.send(ctx, todo, notice, w.direct))
+}
+
+// leg is one endpoint's part of telling a notice.
+type leg struct {
+	endpoint merchant.Endpoint
+	flight   *flight // nil: it was not let out
+	left     bool    // it goes on without its slot
+	// recovered says that the endpoint acknowledged something since its failure
+	// before, of one that has landed.
+	recovered bool
 }
 
 // send sends a notice to all endpoints at once. Most merchants have one, which
 // needs nobody else.
-func (w notify) send(ctx context.Context, endpoints []merchant.Endpoint, notice merchant.Notice) []merchant.Attempt {
-	tries := make([]merchant.Attempt, len(endpoints))
+func (w notify) send(ctx context.Context, endpoints []merchant.Endpoint, notice merchant.Notice, way func(context.Context, merchant.Endpoint, merchant.Notice) leg) []leg {
+	legs := make([]leg, len(endpoints))
 	var wg sync.WaitGroup
 	for i, e := range endpoints {
 		if i == len(endpoints)-1 {
-			tries[i] = w.Sender.Send(ctx, e, notice)
+			legs[i] = way(ctx, e, notice)
 			break
 		}
-		wg.Go(func() { tries[i] = w.Sender.Send(ctx, e, notice) })
+		wg.Go(func() { legs[i] = way(ctx, e, notice) })
 	}
 	wg.Wait()
-	return tries
+	return legs
 }
 
-// judged is what the endpoints' answers mean for the row. A try that we cut
-// short ourselves is not in the log and costs nothing.
-func judged(row tasks.Row, tries []merchant.Attempt) tasks.Settlement {
-	s := tasks.Settlement{Row: row, Verdict: tasks.Done()}
-	var failed, stopped error
-	var wait time.Duration
-	for _, t := range tries {
-		if t.Class() == merchant.Stopped {
-			stopped = errors.New(t.Error)
-			continue
-		}
-		s.Tries = append(s.Tries, t)
-		if !t.OK {
-			failed = errors.New(t.Error)
-			wait = max(wait, t.RetryAfter)
-		}
+// direct tells one endpoint, if the gate lets it. It takes no longer than a slot
+// may be held, but where nothing can leave.
+func (w notify) direct(ctx context.Context, e merchant.Endpoint, notice merchant.Notice) leg {
+	timer := time.NewTimer(w.SlotFor)
+	defer timer.Stop()
+	l := leg{endpoint: e}
+	if !w.gate.enter(ctx, e, timer.C) {
+		return l
 	}
-	switch {
-	case failed != nil && wait > 0:
-		s.Verdict = tasks.LaterIn(wait, failed)
-	case failed != nil:
-		s.Verdict = tasks.Later(failed)
-	case stopped != nil:
-		s.Verdict = tasks.Again(stopped)
+	timer.Reset(w.SlotFor)
+	l.flight = w.begin(e, notice)
+	if l.left = w.wait(ctx, l.flight, tasks.DirectLane, timer.C); !l.left {
+		l.recovered = w.gate.leave(e.ID, l.flight.attempt)
+	}
+	return l
+}
+
+// settlement fulfils the row: what was told is logged, and for whoever was not
+// told the notice waits. What has failed, or goes on, is written as a delivery in
+// flight; what came of it is written to that.
+func (w notify) settlement(row tasks.Row, notice merchant.Notice, legs []leg) tasks.Settlement {
+	s, now := tasks.Settlement{Row: row, Verdict: tasks.Done()}, w.Now()
+	var after []func()
+	var stopped error
+	for _, l := range legs {
+		d := merchant.Delivery{NoticeID: notice.ID, EndpointID: l.endpoint.ID, Type: notice.Type, DueAt: now, Reason: merchant.Queued}
+		switch {
+		case l.flight == nil:
+		case !l.left && l.flight.attempt.OK:
+			s.Tries = append(s.Tries, l.flight.attempt)
+			if l.flight.attempt.Duration >= merchant.SlowAfter {
+				after = append(after, func() { w.leaving(d) })
+			}
+			continue
+		case !l.left && l.flight.attempt.Class() == merchant.Stopped:
+			stopped = errors.New(l.flight.attempt.Error)
+			d.DueAt, d.LastError = now.Add(time.Second), l.flight.attempt.Error
+		default:
+			d.InFlight, d.DueAt = true, now.Add(merchant.LeaseOf)
+			after = append(after, func() { w.follow(l, d) })
+		}
+		s.Deliveries = append(s.Deliveries, d)
+	}
+	if stopped != nil && len(s.Deliveries) == 1 { // by us, and nobody else waits: the row itself comes again
+		s.Verdict, s.Deliveries = tasks.Again(stopped), nil
+	}
+	if len(after) > 0 {
+		s.Then = func(error) { // also when the row was gone: what was sent was sent
+			for _, f := range after {
+				f()
+			}
+		}
 	}
 	return s
 }
 
-// untold are those of a merchant's endpoints that have yet to answer a notice.
+// follow writes what came of an attempt to its delivery, now or at its end.
+func (w notify) follow(l leg, d merchant.Delivery) {
+	land := func() {
+		w.land(tasks.Landing{Delivery: d, Ring: true, Sight: merchant.Sight{Attempt: l.flight.attempt, NoticeID: d.NoticeID, Recovered: l.recovered}})
+	}
+	if !l.left {
+		land()
+		return
+	}
+	w.leaving(d)
+	go w.outside(l.flight, func() {
+		l.recovered = w.gate.leave(d.EndpointID, l.flight.attempt)
+		land()
+	})
+}
+
+// untold are those of a merchant's endpoints that have yet to answer a notice, and
+// for whom it does not wait already. A paused one counts: it is held for it.
 func (w notify) untold(ctx context.Context, row tasks.Row, notice merchant.Notice, all []merchant.Endpoint) ([]merchant.Endpoint, error) {
-	told := map[merchant.EndpointID]bool{}
+	seenTo := map[merchant.EndpointID]bool{}
 	if row.Generation > 0 || notice.Type == merchant.RefundFailed { // it was tried before, or may have been: a refund can fail again
-		before, err := w.Store.NoticeAttempts(ctx, notice.ID)
-		if err != nil {
+		var err error
+		if seenTo, err = w.seenTo(ctx, notice.ID); err != nil {
 			return nil, err
-		}
-		for _, t := range before {
-			if t.OK {
-				told[t.EndpointID] = true
-			}
 		}
 	}
 	var todo []merchant.Endpoint
 	for _, e := range all {
-		if e.Wants(notice.Type) && !told[e.ID] {
+		if e.Subscribes(notice.Type) && !seenTo[e.ID] {
 			todo = append(todo, e)
 		}
 	}
-	if w.kind == tasks.DeliveryNotify && len(todo) == 0 && len(told) == 0 { // without it nothing is delivered
-		return nil, fmt.Errorf("merchant %s has no live endpoint for %s: register one with POST /v1/merchants/%s/endpoints", notice.MerchantID, notice.Type, notice.MerchantID)
+	if w.kind == tasks.DeliveryNotify && len(todo) == 0 && len(seenTo) == 0 { // without it nothing is delivered
+		return nil, fmt.Errorf("merchant %s has no endpoint for %s: register one with POST /v1/merchants/%s/endpoints", notice.MerchantID, notice.Type, notice.MerchantID)
 	}
 	return todo, nil
+}
+
+// seenTo are the endpoints that have taken a notice, and those for whom it waits.
+func (w notify) seenTo(ctx context.Context, noticeID string) (map[merchant.EndpointID]bool, error) {
+	is := map[merchant.EndpointID]bool{}
+	before, err := w.Store.NoticeAttempts(ctx, noticeID)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range before {
+		if t.OK {
+			is[t.EndpointID] = true
+		}
+	}
+	waits, err := w.Store.NoticeDeliveries(ctx, noticeID)
+	for _, d := range waits {
+		is[d.EndpointID] = true
+	}
+	return is, err
 }
 
 // knownSince is how old the list of a merchant's endpoints may be for rows that
@@ -144,75 +217,4 @@ func (w notify) knownSince() time.Time {
 		return time.Time{}
 	}
 	return w.Now()
-}
-
-// endpointCache keeps merchants' endpoints for a moment, with their secrets open:
-// for order.paid, what is new, paused or expired is seen within endpointsFor.
-type endpointCache struct {
-	store Store
-	now   func() time.Time
-	mu    sync.Mutex
-	byID  map[string]cachedEndpoints
-}
-
-type cachedEndpoints struct {
-	list []merchant.Endpoint
-	at   time.Time
-}
-
-const (
-	endpointsFor  = 2 * time.Second
-	endpointsMost = 10_000 // merchants
-)
-
-func newEndpointCache(store Store, now func() time.Time) *endpointCache {
-	return &endpointCache{store: store, now: now, byID: map[string]cachedEndpoints{}}
-}
-
-// known are a merchant's endpoints, or why nobody knows them.
-type known struct {
-	endpoints []merchant.Endpoint
-	err       error
-}
-
-// each lists the endpoints of several merchants, as of does: once for all the
-// rows of a bundle, and so that one merchant's secret which does not open holds
-// up no other.
-func (c *endpointCache) each(ctx context.Context, merchantIDs []string, since time.Time) map[string]known {
-	list := make([]known, len(merchantIDs))
-	var wg sync.WaitGroup
-	for i, id := range merchantIDs {
-		wg.Go(func() { list[i].endpoints, list[i].err = c.of(ctx, id, since) })
-	}
-	wg.Wait()
-	all := make(map[string]known, len(merchantIDs))
-	for i, id := range merchantIDs {
-		all[id] = list[i]
-	}
-	return all
-}
-
-// of lists a merchant's endpoints as they are, or were within the last moment and
-// not before since.
-func (c *endpointCache) of(ctx context.Context, merchantID string, since time.Time) ([]merchant.Endpoint, error) {
-	c.mu.Lock()
-	got, ok := c.byID[merchantID]
-	c.mu.Unlock()
-	asked := c.now()
-	if ok && asked.Sub(got.at) < endpointsFor && !got.at.Before(since) {
-		return got.list, nil
-	}
-	list, err := c.store.SigningEndpoints(ctx, merchantID, asked)
-	if err != nil {
-		return nil, err
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.byID) >= endpointsMost {
-		clear(c.byID)
-	}
-	if len(list) > 0 { // a merchant's first endpoint counts at once
-		c.byID[merchantID] = cachedEndpoints{list, asked}
-	}
-	return list, nil
 }

@@ -26,7 +26,7 @@ func (b *bench) listens(events ...string) merchant.Endpoint {
 	b.t.Helper()
 	e := b.endpoint()
 	e.Events = events
-	require.NoError(b.t, b.ChangeEndpoint(b.ctx, e))
+	require.NoError(b.t, b.ChangeEndpoint(b.ctx, e, b.clock.now()))
 	return e
 }
 
@@ -102,7 +102,7 @@ func TestASubscriptionHoldsAtOnce(t *testing.T) {
 	run := b.runner(tasks.DeliveryNotify, b.here)
 	o, _ := b.paid()
 	require.NoError(t, run.ProcessTask(b.ctx, bundleOf(notifyOf(o))))
-	inform := notify{b.deps, tasks.MerchantNotify, run.worker.(notify).endpoints}
+	inform := notify{run.worker.(notify).courier, tasks.MerchantNotify}
 
 	e := b.listens("order.*")
 	closed := b.bare()
@@ -146,10 +146,12 @@ func TestARefundThatFailsAgainIsToldOnce(t *testing.T) {
 	fail := func(o *order.Order) error { return o.AbnormalRefund(r.ID, "account closed", b.clock.now()) }
 	b.step(o.ID, func(o *order.Order) error { return o.SubmitRefund(r.ID, b.clock.now()) })
 	b.step(o.ID, fail)
-	require.Equal(t, []string{"merchant:notify later"}, b.ran(failedOf(r)))
+	require.Equal(t, []string{"merchant:notify done"}, b.ran(failedOf(r)))
+	require.Len(t, b.waits(o), 1)
 
 	b.step(o.ID, func(o *order.Order) error { return o.RetryRefund(r.ID, "operator:ming", "mended", b.clock.now()) })
 	b.gone(failedOf(r))
+	require.Empty(t, b.waits(o), "nobody is to be told any more")
 	b.step(o.ID, fail)
 	b.sender.answer(bad, acknowledged())
 	require.Equal(t, []string{"merchant:notify done"}, b.ran(failedOf(r)))

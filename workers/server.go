@@ -23,6 +23,7 @@ type Options struct {
 
 	Concurrency        int           // bundles at once, all queues but notices; 16
 	NoticesConcurrency int           // bundles of notices at once; 16
+	BacklogConcurrency int           // bundles of endpoints' backlogs at once; a quarter of the notices'
 	CheckInterval      time.Duration // how often an idle slot looks for work; 5 ms
 	DelayedInterval    time.Duration // how often delayed work is looked for; 200 ms
 	ShutdownTimeout    time.Duration // for what is in hand when we stop; 20 s
@@ -35,9 +36,14 @@ type Options struct {
 // Server runs the workers: one asynq server for notices, which wait for
 // merchants, and one for everything else, so that no merchant can hold up money.
 type Server struct {
-	servers []*asynq.Server
-	stop    sync.Once
+	servers  []*asynq.Server
+	patience time.Duration
+	after    []stopper
+	stop     sync.Once
 }
+
+// stopper is a worker who has more under way than his bundles.
+type stopper interface{ stop(most time.Duration) }
 
 // Start checks that every kind of task has a worker and starts taking bundles.
 func Start(o Options, store Store, list []Worker) (*Server, error) {
@@ -54,9 +60,16 @@ func Start(o Options, store Store, list []Worker) (*Server, error) {
 			now: o.Now, log: o.Log, tried: o.Tried, busy: taken,
 		})
 	}
-	s := &Server{}
+	s := &Server{patience: o.ShutdownTimeout}
+	for _, w := range list {
+		if w, ok := w.(stopper); ok {
+			s.after = append(s.after, w)
+		}
+	}
 	for _, c := range o.lanes() {
-		server := asynq.NewServerFromRedisClient(o.Redis, o.config(c.concurrency, c.queues))
+		config := o.config(c.concurrency, c.queues)
+		config.TaskCheckInterval *= time.Duration(c.patience)
+		server := asynq.NewServerFromRedisClient(o.Redis, config)
 		if err := server.Start(unknownKinds(mux, o.Log)); err != nil {
 			s.Stop()
 			return nil, fmt.Errorf("start workers: %w", err)
@@ -70,11 +83,15 @@ func Start(o Options, store Store, list []Worker) (*Server, error) {
 // ShutdownTimeout and gives back the rest. Stopping again is safe.
 func (s *Server) Stop() {
 	s.stop.Do(func() {
+		began := time.Now()
 		var wg sync.WaitGroup
 		for _, server := range s.servers {
 			wg.Go(server.Shutdown)
 		}
 		wg.Wait()
+		for _, w := range s.after {
+			w.stop(s.patience - time.Since(began))
+		}
 	})
 }
 
@@ -83,12 +100,14 @@ func (s *Server) Stop() {
 type lane struct {
 	concurrency int
 	queues      map[string]int
+	patience    int // in check intervals: looking costs, and not all is in a hurry
 }
 
 func (o Options) lanes() []lane {
 	return []lane{
-		{o.Concurrency, map[string]int{string(tasks.Critical): 6, string(tasks.Closing): 3, string(tasks.Default): 3, string(tasks.Low): 1}},
-		{o.NoticesConcurrency, map[string]int{string(tasks.Notices): 6, string(tasks.News): 1}},
+		{o.Concurrency, map[string]int{string(tasks.Critical): 6, string(tasks.Closing): 3, string(tasks.Default): 3, string(tasks.Low): 1}, 1},
+		{o.NoticesConcurrency, map[string]int{string(tasks.Notices): 6, string(tasks.News): 1}, 1},
+		{o.BacklogConcurrency, map[string]int{string(tasks.Backlog): 1}, 5},
 	}
 }
 
@@ -114,6 +133,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.NoticesConcurrency == 0 {
 		o.NoticesConcurrency = 16
+	}
+	if o.BacklogConcurrency == 0 {
+		o.BacklogConcurrency = max(o.NoticesConcurrency/4, 2)
 	}
 	return o
 }

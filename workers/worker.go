@@ -45,6 +45,11 @@ type Store interface {
 	OrdersByID(ctx context.Context, ids []order.ID) (map[order.ID]*order.Order, error)
 	Notices(ctx context.Context, ids []tasks.Subject) (map[tasks.Subject]merchant.Notice, error)
 	NoticeAttempts(ctx context.Context, noticeID string) ([]merchant.Attempt, error)
+	NoticeDeliveries(ctx context.Context, noticeID string) ([]merchant.Delivery, error)
+	// Claim takes those of an endpoint's deliveries that may be tried now.
+	Claim(ctx context.Context, id merchant.EndpointID, now time.Time) (tasks.Claim, error)
+	// Land writes what became of attempts, each with an error of its own.
+	Land(ctx context.Context, list ...tasks.Landing) []error
 	// SigningEndpoints are a merchant's endpoints with the secrets that sign now.
 	SigningEndpoints(ctx context.Context, merchantID string, now time.Time) ([]merchant.Endpoint, error)
 	// Maintain keeps the tables in shape; tasks.ErrMaintaining while another is at it.
@@ -79,19 +84,29 @@ type Deps struct {
 	// NotifyURL is where a channel sends its callbacks, by the channel's name.
 	NotifyURL func(channel string) string
 	Now       func() time.Time
+	// SlotFor is how long an attempt to tell a merchant holds its worker's slot;
+	// merchant.SlowAfter when zero. Tests have less time.
+	SlotFor time.Duration
+	// InFlight is told of attempts that begin in a lane, and with -1 that they end.
+	// May be nil.
+	InFlight func(lane tasks.Lane, by int)
+	// Plain turns the isolation of endpoints off: one queue, and an attempt holds its
+	// slot until the answer. Only for measuring what isolation does.
+	Plain bool
 }
 
 // All makes one worker of every kind.
 func All(d Deps) []Worker {
-	endpoints := newEndpointCache(d.Store, d.Now)
+	c := newCourier(d)
 	return []Worker{
 		paymentConfirm{d},
 		paymentQuery{d},
 		paymentReturn{d},
 		channelClose{d},
 		orderClose{d},
-		notify{d, tasks.DeliveryNotify, endpoints},
-		notify{d, tasks.MerchantNotify, endpoints},
+		notify{c, tasks.DeliveryNotify},
+		notify{c, tasks.MerchantNotify},
+		endpointDeliver{c},
 		deliveryDeadline{d},
 		deliveryRevoke{d},
 		orderComplete{d},

@@ -76,6 +76,10 @@ type Extras struct {
 	// page of the web could have a name of its own lead here, and the development
 	// keys are known.
 	LoopbackOnly bool
+	// PlainNotices sends all notices through one queue that their merchants share,
+	// a hanging one's in front of everybody's: what is measured beside, and never
+	// served.
+	PlainNotices bool
 }
 
 // Start opens everything that cfg asks for and listens. Stop the App when done.
@@ -165,7 +169,7 @@ func (a *App) openServers(ctx context.Context) (err error) {
 func (a *App) openStore() {
 	from := monitor.Sources{Log: a.log.Named("metrics")}
 	if a.cfg.Roles.Has(config.Monitor) { // one process tells of what all share
-		from.Queues, from.Outbox = asynq.NewInspectorFromRedisClient(a.probe), a.db
+		from.Queues, from.Outbox, from.Deliveries = asynq.NewInspectorFromRedisClient(a.probe), a.db, a.db
 	}
 	a.metrics = monitor.NewMetrics(from)
 	a.onStop("metrics", a.metrics.Stop)

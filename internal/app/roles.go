@@ -47,7 +47,8 @@ func (a *App) startWorkers() error {
 		CheckInterval: c.CheckInterval, DelayedInterval: c.DelayedInterval, ShutdownTimeout: c.ShutdownTimeout, Tried: a.tried,
 	}, a.store, workers.All(workers.Deps{
 		Store: a.store, Channels: a.channels, Sender: countedSender{a.notifier, a.metrics}, Alerts: alerts,
-		Terms: a.terms(), Keep: tasks.Keep(a.cfg.Keep), NotifyURL: a.callbackURL, Log: a.log.Named("worker"), Now: now,
+		Terms: a.terms(), Keep: tasks.Keep(a.cfg.Keep), NotifyURL: a.callbackURL, Log: a.log.Named("worker"), Now: now, Plain: a.extras.PlainNotices,
+		InFlight: a.metrics.NoticesInFlight,
 	}))
 	if err != nil {
 		return err

@@ -135,7 +135,7 @@ func putEndpoint(ctx context.Context, d *db.DB, merchantID, endpointID, url stri
 		if list[i].URL == url {
 			return nil
 		}
-		if err := d.DeleteEndpoint(ctx, merchantID, id); err != nil {
+		if err := d.DeleteEndpoint(ctx, merchantID, id, now()); err != nil {
 			return fmt.Errorf("seed endpoint of %s: %w", merchantID, err)
 		}
 	}

@@ -73,7 +73,7 @@ type baselineCallback struct {
 
 func (b *baseline) order(n int64, _ bool, s site) call {
 	return call{path: "/orders", body: mustJSON(baselineOrder{
-		MerchantID: 1 + n%merchants, OutTradeNo: fmt.Sprintf("%s-%010d", b.title, n), Amount: amount, Currency: "CNY", NotifyURL: s.merchant,
+		MerchantID: 1 + n%merchants, OutTradeNo: fmt.Sprintf("%s-%010d", b.title, n), Amount: amount, Currency: "CNY", NotifyURL: s.door(0),
 		Items: []baselineItem{{trackedSKU(pick(n, tracked)), 1, price}, {otherSKU(n), 3, extra}},
 	})}
 }

@@ -75,7 +75,7 @@ func TestTheBaselinesAreVerifiedAsWell(t *testing.T) {
 func TestTheBaselineDriver(t *testing.T) {
 	t.Parallel()
 	b := &baseline{title: Bare}
-	c := b.order(51, false, site{merchant: "http://m/notices"})
+	c := b.order(51, false, site{doors: []string{"http://m/notices"}})
 	require.Equal(t, "/orders", c.path)
 	require.JSONEq(t, `{"merchant_id":2,"out_trade_no":"bare-0000000051","amount":12990,"currency":"CNY","notify_url":"http://m/notices",
 		"items":[{"sku":"TEA-11","qty":1,"price":9990},{"sku":"CUP-000051","qty":3,"price":1000}]}`, string(c.body))

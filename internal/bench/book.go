@@ -12,6 +12,7 @@ import (
 type life struct {
 	receipt
 	unpaid bool // nobody pays it
+	hangs  bool // its merchant's endpoint hangs: when that hears of it is left open, and an answer that came too late is no answer
 	due    time.Time
 	sent   time.Time // when it was asked for: a busy load generator is late itself
 	made   time.Time // when it was acknowledged
@@ -192,11 +193,11 @@ func (b *book) all() []*life {
 func (b *book) findings() (list []string) {
 	for _, l := range b.all() {
 		switch {
-		case l.times > 1:
+		case l.times > 1 && !l.hangs:
 			list = append(list, "order "+l.order+": the merchant accepted its notice "+strconv.Itoa(l.times)+" times")
 		case l.unpaid && l.times > 0:
 			list = append(list, "order "+l.order+": its merchant was told that it is paid, and it is not")
-		case !l.acked.IsZero() && l.times == 0:
+		case !l.acked.IsZero() && l.times == 0 && !l.hangs:
 			list = append(list, "order "+l.order+": its callback was acknowledged and its merchant was never told")
 		}
 	}

@@ -211,7 +211,7 @@ func (s *GrowthStep) Ratio() Spread {
 	return spread(list)
 }
 
-func over(results []*Result, figure func(*Result) float64) Spread {
+func over[R any](results []R, figure func(R) float64) Spread {
 	var list []float64
 	for _, v := range results {
 		list = append(list, figure(v))

@@ -22,9 +22,14 @@ type endingPatterns struct {
 	patterns, quickly []*pattern // one a basket
 }
 
-func makeKinds(ctx context.Context, w *workshop, wait waitingOrders) (*kinds, error) {
+// makeKinds makes the patterns of what there is to be of each.
+func makeKinds(ctx context.Context, w *workshop, old oldOrders, wait waitingOrders) (*kinds, error) {
 	k := &kinds{}
-	for _, e := range endings() {
+	var wanted []ending
+	if old.count > 0 {
+		wanted = endings()
+	}
+	for _, e := range wanted {
 		p := endingPatterns{ending: e}
 		for _, of := range []struct {
 			steps []step
@@ -49,8 +54,12 @@ func makeKinds(ctx context.Context, w *workshop, wait waitingOrders) (*kinds, er
 	if wait.count == 0 {
 		return k, nil
 	}
-	for _, items := range baskets() {
-		made, err := w.made(ctx, waiting(wait.channel, wait.window), items)
+	steps, of := waiting(wait.channel, wait.window), baskets()
+	if wait.life != nil {
+		steps, of = wait.life, of[:1]
+	}
+	for _, items := range of {
+		made, err := w.made(ctx, steps, items)
 		if err != nil {
 			return nil, fmt.Errorf("make an order that waits: %w", err)
 		}

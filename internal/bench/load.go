@@ -29,8 +29,10 @@ type buyers struct {
 	site   site
 	load   Load
 	book   *book
-	n      atomic.Int64 // orders asked for
-	wires  *wires       // of the open loop
+	n      atomic.Int64       // orders asked for
+	wires  *wires             // of the open loop
+	hangs  func(n int64) bool // the endpoint of the n-th order's merchant hangs; nil: none does
+	leave  bool               // who has paid leaves: nobody waits for the merchant
 }
 
 // run makes load until ctx ends, and returns when every life that was begun is
@@ -80,7 +82,7 @@ func (b *buyers) open(ctx context.Context, running *sync.WaitGroup) {
 			w := b.wires.take()
 			l := b.begin(ctx, w, due)
 			b.wires.giveBack(w) // who waits for the merchant needs none
-			if l != nil {
+			if l != nil && !b.leave {
 				b.through(l)
 			}
 		})
@@ -93,7 +95,7 @@ func (b *buyers) open(ctx context.Context, running *sync.WaitGroup) {
 func (b *buyers) begin(ctx context.Context, w *wire, due time.Time) *life {
 	ctx = context.WithoutCancel(ctx)
 	n := b.n.Add(1)
-	l := &life{unpaid: unpaid(n, b.load.Unpaid), due: due}
+	l := &life{unpaid: among(n, b.load.Unpaid), hangs: b.hangs != nil && b.hangs(n), due: due}
 	ask := b.system.order(n, l.unpaid, b.site)
 	l.sent = time.Now()
 	status, answer, err := w.post(ctx, ask)
@@ -150,8 +152,8 @@ func (b *buyers) through(l *life) bool {
 	}
 }
 
-// unpaid spreads the share evenly: of 0.25, every fourth order.
-func unpaid(n int64, share float64) bool {
+// among spreads a share evenly, counted from 1: of 0.25, every fourth.
+func among(n int64, share float64) bool {
 	return int64(float64(n)*share) != int64(float64(n-1)*share)
 }
 

@@ -178,7 +178,7 @@ func TestTheShareOfUnpaidOrders(t *testing.T) {
 	for share, want := range map[float64]int{0: 0, 0.1: 10, 0.25: 25, 0.5: 50, 0.99: 99} {
 		n := 0
 		for i := int64(1); i <= 100; i++ {
-			if unpaid(i, share) {
+			if among(i, share) {
 				n++
 			}
 		}

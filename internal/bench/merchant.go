@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
@@ -23,16 +24,21 @@ import (
 // command line could be read by all.
 const MerchantSecret = "ORDERFLOW_BENCH_SECRET"
 
-// Merchant is the merchant's process: it takes notices at a free port of
+// Merchant is the merchant's process: it takes notices at free ports of
 // loopback, verifies them, answers 200, and reports each on out, one a line:
 //
-//	listening <address>                 once, first
+//	listening <address> …               once, first; one for each door
 //	told <order> <notice> <unix nanoseconds of its arrival>
 //	refused <why>
+//
+// A notice that was given up by its sender before it was answered is not
+// reported.
 type Merchant struct {
 	Reader string // how it reads notices, by name in readers
 	Secret string
 	Think  time.Duration // before it answers
+	Doors
+	Mended <-chan struct{} // closed: the doors that hang answer as the others do; nil: never
 }
 
 // reader verifies a notice and says which order it is about, and its id.
@@ -99,26 +105,63 @@ func (m Merchant) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("merchant: %w", err)
 	}
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	listeners, err := m.listen(ctx)
 	if err != nil {
 		return fmt.Errorf("merchant: %w", err)
 	}
 	r := newReports(out)
-	r.say("listening " + ln.Addr().String())
-	server := &http.Server{Handler: m.handler(read, r), ReadHeaderTimeout: 10 * time.Second}
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
-	defer stop()
-	if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+	r.say("listening " + addresses(listeners))
+	if err := m.serve(ctx, listeners, read, r); err != nil {
 		return fmt.Errorf("merchant: %w", err)
 	}
 	return r.close()
 }
 
+// serve answers at every door until ctx ends, or until one of them fails.
+func (m Merchant) serve(ctx context.Context, listeners []net.Listener, read reader, r *reports) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	prompt := &http.Server{Handler: m.handler(read, r, m.think), ReadHeaderTimeout: 10 * time.Second}
+	hanging := &http.Server{Handler: m.handler(read, r, m.hang), ReadHeaderTimeout: 10 * time.Second}
+	stop := context.AfterFunc(ctx, func() { _, _ = prompt.Close(), hanging.Close() })
+	defer stop()
+	var open sync.WaitGroup
+	for n, ln := range listeners {
+		server := prompt
+		if m.Hangs(int64(n)) {
+			server = hanging
+		}
+		open.Go(func() {
+			if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+				fail(err)
+			}
+		})
+	}
+	open.Wait()
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+func (m Merchant) think(ctx context.Context) { pause(ctx, m.Think) }
+
+// hang keeps the sender waiting, until the merchant is mended at the latest.
+func (m Merchant) hang(ctx context.Context) {
+	limit := time.NewTimer(m.For)
+	defer limit.Stop()
+	select {
+	case <-limit.C:
+	case <-m.Mended:
+		m.think(ctx)
+	case <-ctx.Done():
+	}
+}
+
 // maxNotice bounds what is read of a notice.
 const maxNotice = 256 << 10
 
-func (m Merchant) handler(read reader, r *reports) http.Handler {
+func (m Merchant) handler(read reader, r *reports, wait func(context.Context)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		arrived := time.Now()
 		body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxNotice))
@@ -131,7 +174,10 @@ func (m Merchant) handler(read reader, r *reports) http.Handler {
 			http.Error(w, err.Error(), http.StatusUnauthorized)
 			return
 		}
-		pause(req.Context(), m.Think)
+		wait(req.Context())
+		if req.Context().Err() != nil {
+			return
+		}
 		_, _ = io.WriteString(w, "success")
 		r.say(fmt.Sprintf("told %s %s %d", order, notice, arrived.UnixNano()))
 	})

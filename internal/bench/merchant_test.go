@@ -78,6 +78,37 @@ func TestTheMerchantBelievesSignedNoticesOnly(t *testing.T) {
 	require.Contains(t, line(t, reports), "nothing but payments")
 }
 
+// One of two doors hangs: it answers after its time, or when it is mended, and
+// of who left before it says nothing.
+func TestADoorThatHangs(t *testing.T) {
+	t.Parallel()
+	mended := make(chan struct{})
+	url, reports := opened(t, Merchant{Reader: "hmac", Secret: baselineSecret, Doors: Doors{Count: 2, Hanging: 0.5, For: time.Hour}, Mended: mended})
+	open, hanging, ok := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(url, "http://"), "/notices"), " ")
+	require.True(t, ok)
+	tell := func(ctx context.Context, door, number string) error {
+		body := `{"order_id":` + number + `}`
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+door+"/notices", strings.NewReader(body))
+		require.NoError(t, err)
+		req.Header.Set(baselineSignature, hexMAC(baselineSecret, []byte(body)))
+		resp, err := http.DefaultClient.Do(req)
+		if err == nil {
+			err = resp.Body.Close()
+		}
+		return err
+	}
+	impatient, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, tell(impatient, hanging, "1"), context.DeadlineExceeded)
+	require.NoError(t, tell(t.Context(), open, "2"))
+	require.Contains(t, line(t, reports), "told 2 2 ")
+	waited := make(chan error, 1)
+	go func() { waited <- tell(t.Context(), hanging, "3") }()
+	close(mended)
+	require.NoError(t, <-waited)
+	require.Contains(t, line(t, reports), "told 3 3 ")
+}
+
 func TestTheMerchantReadsTheBaselines(t *testing.T) {
 	t.Parallel()
 	url, reports := opened(t, Merchant{Reader: "hmac", Secret: baselineSecret, Think: time.Millisecond})

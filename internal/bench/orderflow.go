@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -26,7 +27,7 @@ import (
 // What orders are made of. Fifty merchants with twenty tracked SKUs each is a
 // market: no row of stock is everybody's, and none is anybody's own.
 const (
-	merchants = 50
+	merchants = 50 // where nobody says how many
 	tracked   = 20 // SKUs that each merchant keeps stock of
 	plenty    = 1_000_000_000
 	price     = 9990 // of the tracked item, once
@@ -45,6 +46,8 @@ type orderflow struct {
 	keys    []seal.Key // of the merchants' secrets; empty: one is made
 	profile string
 	lived   bool // its database has had orders, and is not looked through as a whole
+	sellers int  // merchants to order from; 0: merchants
+	plain   bool // notices go through one shared queue: no endpoint is kept apart from the others
 
 	since  order.ID // where there are others: below every id of this run's
 	key    string   // the app's
@@ -86,8 +89,8 @@ func (o *orderflow) prepare(ctx context.Context, s site) error {
 	if err := d.PutKey(ctx, hash, "bench_"+o.start, access.App, ""); err != nil {
 		return err
 	}
-	for n := range merchants {
-		if err := o.settle(ctx, d, merchantID(n), s.merchant); err != nil {
+	for n := range o.merchants() {
+		if err := o.settle(ctx, d, merchantID(n), s.door(n)); err != nil {
 			return fmt.Errorf("prepare %s: %w", merchantID(n), err)
 		}
 	}
@@ -104,6 +107,8 @@ func empty(ctx context.Context, d *db.DB) error {
 	return err
 }
 
+func (o *orderflow) merchants() int { return cmp.Or(o.sellers, merchants) }
+
 // settle makes one merchant, with stock and an endpoint.
 func (o *orderflow) settle(ctx context.Context, d *db.DB, id, url string) error {
 	if _, err := d.PutMerchant(ctx, merchant.Merchant{ID: id, FeeBps: feeBps}); err != nil {
@@ -117,7 +122,7 @@ func (o *orderflow) settle(ctx context.Context, d *db.DB, id, url string) error 
 		return err
 	}
 	for _, e := range before {
-		if err := d.DeleteEndpoint(ctx, id, e.ID); err != nil {
+		if err := d.DeleteEndpoint(ctx, id, e.ID, time.Now().UTC()); err != nil {
 			return err
 		}
 	}
@@ -137,6 +142,12 @@ func pick(n int64, of int) int { return int(n % int64(of)) }
 // hold, so that one can be tried: ORDERFLOW_WORKERS_CONCURRENCY=64.
 func (o *orderflow) command(s site) *exec.Cmd {
 	args := []string{"serve", "--http", s.addr}
+	if s.roles != "" {
+		args = append(args, "--role", s.roles)
+	}
+	if o.plain {
+		args = append(args, "--plain-notices")
+	}
 	if s.pprof != "" {
 		args = append(args, "--pprof", s.pprof)
 	}
@@ -149,11 +160,11 @@ func (o *orderflow) command(s site) *exec.Cmd {
 }
 
 func (o *orderflow) order(n int64, unpaid bool, _ site) call {
-	seller := pick(n, merchants)
+	seller := o.seller(n)
 	body, err := json.Marshal(api.NewOrder{
 		MerchantID: merchantID(seller), BuyerID: buyerID(n), Currency: "CNY", Channel: "sandbox", PayWithinSeconds: o.payWithin(unpaid),
 		Items: []api.Item{
-			{SKU: trackedSKU(pick(n/merchants, tracked)), Name: "Green tea, 100 g", Quantity: 1, UnitPrice: price},
+			{SKU: trackedSKU(pick(n/int64(o.merchants()), tracked)), Name: "Green tea, 100 g", Quantity: 1, UnitPrice: price},
 			{SKU: otherSKU(n), Name: "Cup", Quantity: 3, UnitPrice: extra},
 		},
 	})
@@ -163,6 +174,9 @@ func (o *orderflow) order(n int64, unpaid bool, _ site) call {
 	key := fmt.Sprintf("%s-%d", o.start, n) // as the API's Go client sends one
 	return call{path: "/v1/orders", header: header("Authorization", "Bearer "+o.key) + header("Idempotency-Key", key), body: body}
 }
+
+// seller is who the n-th order is from.
+func (o *orderflow) seller(n int64) int { return pick(n, o.merchants()) }
 
 func (o *orderflow) payWithin(unpaid bool) int64 {
 	if !unpaid {

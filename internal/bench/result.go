@@ -170,7 +170,7 @@ func (v *Result) Rows() []Row {
 // processes are the names in the order in which they are shown: what is measured
 // first, who measures last.
 func processes(cpu map[string]float64) (names []string) {
-	for _, name := range []string{"app", "postgres", "redis", "merchant", "bench"} {
+	for _, name := range []string{"app", "api", "relay", "worker 1", "worker 2", "process 1", "process 2", "postgres", "redis", "merchant", "bench"} {
 		if _, ok := cpu[name]; ok {
 			names = append(names, name)
 		}

@@ -19,6 +19,8 @@ type run struct {
 	program []string // ourselves, for the merchant
 	url     string   // of a service that runs already; empty: it is started
 	profile string   // a directory; empty: no profiles
+	doors   Doors    // of the merchant
+	crew    []member // processes that are the service together; none: one plays all roles
 	stays   string   // a database that stays over several runs; empty: a fresh one is made
 	// furnish fills the database, once its tables are there; it may be nil.
 	furnish func(ctx context.Context, s site) error
@@ -26,7 +28,8 @@ type run struct {
 	site     site
 	book     *book
 	shop     *shop
-	service  *service
+	service  *service // the first of the crew
+	others   []*colleague
 	watching *pgx.Conn // on the run's database
 	cleanups []func()
 
@@ -66,19 +69,30 @@ func (r *run) tidy() {
 }
 
 // setUp starts everybody around the service, and then the service.
-func (r *run) setUp(ctx context.Context) (err error) {
-	r.book = newBook()
-	if r.shop, err = openShop(r.program, r.system, r.load.Think, r.book); err != nil {
-		return err
-	}
-	r.onTidy(r.shop.close)
-	r.site.merchant, r.site.redis = r.shop.url, r.ground.redis
-	if err := r.openDatabase(ctx); err != nil {
+func (r *run) setUp(ctx context.Context) error {
+	if err := r.surround(ctx); err != nil {
 		return err
 	}
 	if err := r.openService(ctx); err != nil {
 		return err
 	}
+	return r.look(ctx)
+}
+
+// surround starts the merchant and makes the database.
+func (r *run) surround(ctx context.Context) (err error) {
+	r.book = newBook()
+	if r.shop, err = openShop(r.program, r.system, r.load.Think, r.doors, r.book); err != nil {
+		return err
+	}
+	r.onTidy(r.shop.close)
+	r.site.doors, r.site.redis = r.shop.urls, r.ground.redis
+	return r.openDatabase(ctx)
+}
+
+// look opens the run's own look into the database, and begins to count what
+// PostgreSQL does.
+func (r *run) look(ctx context.Context) (err error) {
 	if r.watching, err = pgx.Connect(ctx, r.site.database); err != nil {
 		return fmt.Errorf("look at the orders: %w", err)
 	}
@@ -108,7 +122,7 @@ func (r *run) openService(ctx context.Context) (err error) {
 		r.site.addr = strings.TrimPrefix(strings.TrimSuffix(r.url, "/"), "http://")
 		return nil
 	}
-	if o, ok := r.system.(*orderflow); ok {
+	if o, ok := r.system.(interface{ channelSecret() string }); ok {
 		g, err := openGateway(ctx, o.channelSecret())
 		if err != nil {
 			return err
@@ -124,11 +138,14 @@ func (r *run) openService(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if len(r.crew) > 0 {
+		r.site.roles = r.crew[0].roles
+	}
 	if r.service, err = startService(ctx, r.system, r.site); err != nil {
 		return err
 	}
 	r.onTidy(func() { _ = r.stopService() })
-	return nil
+	return r.openOthers(ctx)
 }
 
 func (r *run) stopService() error {
@@ -137,7 +154,7 @@ func (r *run) stopService() error {
 	}
 	s := r.service
 	r.service = nil
-	return s.stop()
+	return errors.Join(s.stop(), r.stopOthers())
 }
 
 // loaded makes the load and waits until what it began is through.
@@ -209,6 +226,9 @@ func (r *run) wait(ctx context.Context, doing string, d time.Duration) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
+			if r.deserted() {
+				return r.stopService()
+			}
 			orders, through, wrong := r.book.tally()
 			r.ground.say("%s: %s %s of %s: %d orders, %.0f lifecycles/s, %d errors", r.system.name(), doing,
 				time.Since(began).Round(often), d, orders, float64(through-last)/often.Seconds(), wrong)
@@ -227,7 +247,10 @@ func (r *run) point(ctx context.Context) (p point, err error) {
 func (r *run) processes() map[string]int {
 	pids := map[string]int{"bench": os.Getpid(), "merchant": r.shop.child.PID()}
 	if r.service != nil {
-		pids["app"] = r.service.child.PID()
+		pids[r.title()] = r.service.child.PID()
+	}
+	for _, o := range r.others {
+		pids[o.name] = o.child.PID()
 	}
 	if r.ground.postgres != nil {
 		pids["postgres"] = r.ground.postgres.PID
@@ -256,6 +279,8 @@ func (r *run) drain(ctx context.Context) error {
 			return fmt.Errorf("wait for %s: %w", r.system.name(), err)
 		case left == 0:
 			return nil
+		case r.deserted():
+			return r.stopService()
 		}
 		r.ground.say("%s: %d orders are still on their way", r.system.name(), left)
 		pause(limited, 50*time.Millisecond)

@@ -97,6 +97,7 @@ type waitingOrders struct {
 	first   time.Time     // a whole second
 	within  time.Duration // 0: all in that second
 	window  time.Duration // how long they may be paid
+	life    []step        // what they have been through instead of waiting to be paid, all of the first basket; nil: nothing
 }
 
 func ceil(t time.Time) time.Time { return t.Add(time.Second - 1).Truncate(time.Second) }
@@ -123,7 +124,7 @@ type shopFront struct {
 
 func (s *seeding) run(ctx context.Context, old oldOrders, wait waitingOrders) (*Seeded, error) {
 	s.say("making patterns of orders")
-	kinds, err := s.patterns(ctx, wait)
+	kinds, err := s.patterns(ctx, old, wait)
 	if err != nil {
 		return nil, err
 	}
@@ -151,14 +152,14 @@ func (s *seeding) run(ctx context.Context, old oldOrders, wait waitingOrders) (*
 }
 
 // patterns are made in a database of their own, which is gone afterwards.
-func (s *seeding) patterns(ctx context.Context, wait waitingOrders) (*kinds, error) {
+func (s *seeding) patterns(ctx context.Context, old oldOrders, wait waitingOrders) (*kinds, error) {
 	w, err := openWorkshop(ctx, s.url)
 	if err != nil {
 		return nil, err
 	}
 	defer w.close()
 	s.columns = w.columns
-	return makeKinds(ctx, w, wait)
+	return makeKinds(ctx, w, old, wait)
 }
 
 // settle makes the merchants that are not there yet.

@@ -19,17 +19,23 @@ import (
 // shop is the merchant's process and what it reports.
 type shop struct {
 	child *embedded.Child
-	url   string
-	read  chan struct{} // closed when all that it reported is in the book
+	urls  []string       // where notices go, one for each door
+	hangs io.WriteCloser // ended: no door hangs any more
+	read  chan struct{}  // closed when all that it reported is in the book
 }
 
 // openShop starts the merchant and lets its reports go into the book.
-func openShop(program []string, sys system, think time.Duration, b *book) (*shop, error) {
+func openShop(program []string, sys system, think time.Duration, doors Doors, b *book) (*shop, error) {
 	name, secret := sys.reader()
-	cmd := command(program, "bench", "merchant", "--reader", name, "--think", think.String())
+	cmd := command(program, "bench", "merchant", "--reader", name, "--think", think.String(),
+		"--doors", strconv.Itoa(doors.count()), "--hanging", fmt.Sprint(doors.Hanging), "--hang", doors.For.String())
 	cmd.Env = append(os.Environ(), MerchantSecret+"="+secret)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start the merchant: %w", err)
+	}
+	hangs, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, fmt.Errorf("start the merchant: %w", err)
 	}
@@ -37,21 +43,26 @@ func openShop(program []string, sys system, think time.Duration, b *book) (*shop
 	if err != nil {
 		return nil, fmt.Errorf("start the merchant: %w", err)
 	}
-	s := &shop{child: child, read: make(chan struct{})}
+	s := &shop{child: child, hangs: hangs, read: make(chan struct{})}
 	lines := bufio.NewReader(out)
 	first, err := lines.ReadString('\n')
-	addr, ok := strings.CutPrefix(strings.TrimSpace(first), "listening ")
+	addrs, ok := strings.CutPrefix(strings.TrimSpace(first), "listening ")
 	if !ok {
 		child.Stop(time.Second)
 		return nil, fmt.Errorf("start the merchant: it said %q: %w", first, cmp.Or(err, errors.New("want its address")))
 	}
-	s.url = "http://" + addr + "/notices"
+	for _, addr := range strings.Fields(addrs) {
+		s.urls = append(s.urls, "http://"+addr+"/notices")
+	}
 	go func() {
 		defer close(s.read)
 		file(lines, b)
 	}()
 	return s, nil
 }
+
+// mend has the doors that hang answer as the others do, from now on.
+func (s *shop) mend() { _ = s.hangs.Close() }
 
 // close ends the merchant, and returns when its last report is in the book.
 func (s *shop) close() {

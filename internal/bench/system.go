@@ -38,10 +38,14 @@ type site struct {
 	addr     string // where the service listens
 	database string
 	redis    string
-	merchant string // where notices go
-	channel  string // where the payment channel is
-	pprof    string // where the service shows profiles; empty: nowhere
+	doors    []string // where notices go: merchants have them in turns
+	roles    string   // that a process of the service plays; empty: all
+	channel  string   // where the payment channel is
+	pprof    string   // where the service shows profiles; empty: nowhere
 }
+
+// door is where the n-th merchant takes notices.
+func (s site) door(n int) string { return s.doors[n%len(s.doors)] }
 
 // receipt is what an answer says of the order that was made.
 type receipt struct {

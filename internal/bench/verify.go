@@ -12,7 +12,7 @@ import (
 
 // rule is what must be so of every order in the book: its query gives the
 // orders of which it is not, from the table book (id, payment, paid, unpaid,
-// notice).
+// hangs, notice).
 type rule struct{ says, sql string }
 
 // findingsMost is how many orders are named per rule.
@@ -37,13 +37,13 @@ func check(ctx context.Context, conn *pgx.Conn, b *book, rules []rule) (findings
 // callback was acknowledged; where it was sent and not acknowledged, both are
 // right: neither paid nor unpaid.
 func writeBook(ctx context.Context, conn *pgx.Conn, b *book) error {
-	if _, err := conn.Exec(ctx, "CREATE TEMPORARY TABLE book (id text PRIMARY KEY, payment text NOT NULL, paid boolean NOT NULL, unpaid boolean NOT NULL, notice text NOT NULL)"); err != nil {
+	if _, err := conn.Exec(ctx, "CREATE TEMPORARY TABLE book (id text PRIMARY KEY, payment text NOT NULL, paid boolean NOT NULL, unpaid boolean NOT NULL, hangs boolean NOT NULL, notice text NOT NULL)"); err != nil {
 		return fmt.Errorf("write the book: %w", err)
 	}
 	lives := b.all()
-	_, err := conn.CopyFrom(ctx, pgx.Identifier{"book"}, []string{"id", "payment", "paid", "unpaid", "notice"}, pgx.CopyFromSlice(len(lives), func(i int) ([]any, error) {
+	_, err := conn.CopyFrom(ctx, pgx.Identifier{"book"}, []string{"id", "payment", "paid", "unpaid", "hangs", "notice"}, pgx.CopyFromSlice(len(lives), func(i int) ([]any, error) {
 		l := lives[i]
-		return []any{l.order, l.payment, !l.acked.IsZero(), l.called.IsZero(), l.notice}, nil
+		return []any{l.order, l.payment, !l.acked.IsZero(), l.called.IsZero(), l.hangs, l.notice}, nil
 	}))
 	if err == nil {
 		_, err = conn.Exec(ctx, "ANALYZE book")
@@ -79,9 +79,12 @@ var orderflowRules = []rule{
 	{"its callback was kept once", `SELECT a.id FROM book a WHERE a.paid AND (SELECT count(*) FROM inbox i WHERE i.subject = a.payment::uuid AND i.channel = 'sandbox' AND i.event_id = 'paid_' || a.payment) <> 1`},
 	{"its money was captured once", `SELECT a.id FROM book a WHERE a.paid AND (
 		SELECT array_agg(p.amount) FROM ledger_postings p WHERE p.order_id = a.id::uuid) IS DISTINCT FROM ARRAY[12990::bigint]`},
-	{"its notice was acknowledged once, under the id that the merchant saw", `SELECT a.id FROM book a WHERE a.paid AND (
+	{"its notice was acknowledged once, under the id that the merchant saw", `SELECT a.id FROM book a WHERE a.paid AND NOT a.hangs AND (
 		(SELECT array_agg(n.id::text) FROM notices n WHERE n.id BETWEEN a.id::uuid AND overlay(a.id PLACING 'ff' FROM 35)::uuid) IS DISTINCT FROM ARRAY[a.notice]
 		OR (SELECT count(*) FROM notice_attempts t WHERE t.notice_id = a.notice::uuid AND t.ok) <> 1)`},
+	{"the notice to an endpoint that hangs is there, and acknowledged once at most", `SELECT a.id FROM book a WHERE a.paid AND a.hangs AND (
+		(SELECT count(*) FROM notices n WHERE n.id BETWEEN a.id::uuid AND overlay(a.id PLACING 'ff' FROM 35)::uuid) <> 1
+		OR (SELECT count(*) FROM notice_attempts t WHERE t.notice_id BETWEEN a.id::uuid AND overlay(a.id PLACING 'ff' FROM 35)::uuid AND t.ok) > 1)`},
 	{"an order that nobody paid took no money and is closed in time", `SELECT a.id FROM book a JOIN orders o ON o.id = a.id::uuid
 		WHERE a.unpaid AND (o.status NOT IN ('pending_pay', 'closing', 'closed') OR o.status <> 'closed' AND o.expire_at < now())`},
 }
@@ -99,7 +102,9 @@ func unasked(b *book, where string) []rule {
 // read, however much it is.
 func (o *orderflow) measured() string { return " AND o.id >= '" + o.since.String() + "'" }
 
-// left are payments and notices on their way, and orders whose time is over.
+// left are payments and notices on their way, and orders whose time is over. When
+// the outbox has no notice left, those are looked for that no merchant has
+// acknowledged: where else they wait is the service's own affair.
 func (o *orderflow) left(ctx context.Context, conn *pgx.Conn) (n int64, err error) {
 	soon := 0.0
 	if o.load.Unpaid > 0 {
@@ -107,6 +112,10 @@ func (o *orderflow) left(ctx context.Context, conn *pgx.Conn) (n int64, err erro
 	}
 	err = conn.QueryRow(ctx, `SELECT (SELECT count(*) FROM outbox WHERE kind IN ('payment:confirm', 'delivery:notify'))
 		+ (SELECT count(*) FROM orders o WHERE status IN ('pending_pay', 'closing') AND expire_at <= now() + make_interval(secs => $1)`+o.measured()+`)`, soon).Scan(&n)
+	if err == nil && n == 0 {
+		n, err = one(ctx, conn, `SELECT count(*) FROM notices n WHERE n.id >= '`+o.since.String()+`'
+			AND NOT EXISTS (SELECT 1 FROM notice_attempts t WHERE t.notice_id = n.id AND t.ok)`)
+	}
 	return n, err
 }
 

@@ -43,7 +43,7 @@ func newMarket(t *testing.T) *market {
 	url := dbtest.URL(t)
 	m := &market{t: t, book: newBook(), sys: &orderflow{load: Load{Unpaid: 0.5, PayWithin: time.Second}}, now: time.Now().UTC().Truncate(time.Second)}
 	m.sys.reader()
-	require.NoError(t, m.sys.prepare(t.Context(), site{database: url, merchant: "http://127.0.0.1:1/notices"}))
+	require.NoError(t, m.sys.prepare(t.Context(), site{database: url, doors: []string{"http://127.0.0.1:1/notices"}}))
 	var err error
 	m.db, err = db.Open(t.Context(), url, 4)
 	require.NoError(t, err)
@@ -197,6 +197,42 @@ func TestWhatIsWrongIsFoundWrong(t *testing.T) {
 	require.Contains(t, findings[0], "audit: stock held is what open orders hold")
 }
 
+// A notice to an endpoint that hangs may be owed still; lost it may not be. One
+// that nobody has acknowledged is waited for, wherever it waits, unless its
+// endpoint hangs.
+func TestANoticeThatWaitsIsNotLost(t *testing.T) {
+	t.Parallel()
+	m := newMarket(t)
+	m.do("BEGIN")
+	defer m.do("ROLLBACK")
+	m.do("SET LOCAL session_replication_role = replica")
+	m.do("DELETE FROM notice_attempts")
+	left, err := m.sys.left(t.Context(), m.conn)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, left)
+	well := &clinic{orderflow: &orderflow{}, doors: Doors{Count: merchants}}
+	left, err = well.left(t.Context(), m.conn)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, left)
+	well.doors.Hanging = 0.99
+	left, err = well.left(t.Context(), m.conn)
+	require.NoError(t, err)
+	require.Zero(t, left, "its merchant, the second of fifty, hangs")
+
+	for _, l := range m.book.all() {
+		l.hangs = true
+	}
+	findings, err := check(t.Context(), m.conn, m.book, orderflowRules)
+	require.NoError(t, err)
+	require.Empty(t, findings)
+	m.do("DELETE FROM notices")
+	m.do("DROP TABLE book")
+	findings, err = check(t.Context(), m.conn, m.book, orderflowRules)
+	require.NoError(t, err)
+	require.Len(t, findings, 1)
+	require.Contains(t, findings[0], "the notice to an endpoint that hangs is there")
+}
+
 func TestManyFindingsAreFew(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t)
@@ -212,7 +248,7 @@ func TestManyFindingsAreFew(t *testing.T) {
 func TestOnlyAFreshDatabaseWillDo(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t)
-	err := m.sys.prepare(t.Context(), site{database: m.conn.Config().ConnString(), merchant: "http://127.0.0.1:1/"})
+	err := m.sys.prepare(t.Context(), site{database: m.conn.Config().ConnString(), doors: []string{"http://127.0.0.1:1/"}})
 	require.ErrorContains(t, err, "measure on a fresh one")
 }
 

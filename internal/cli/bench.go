@@ -61,7 +61,7 @@ have no orders. See bench/README.md.`,
 	c.Flags().StringVar(&o.URL, "url", "", "an Orderflow that runs already: http://127.0.0.1:8080")
 	c.Flags().StringVar(&o.Profile, "profile", "", "keep the service's profiles of the window in this directory")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.AddCommand(newBenchOverload(), newBenchSeed(), newBenchGrowth(), newBenchClose(), newBenchCompare(), newBenchMerchant())
+	c.AddCommand(newBenchOverload(), newBenchSeed(), newBenchGrowth(), newBenchClose(), newBenchIsolation(), newBenchNotify(), newBenchCompare(), newBenchMerchant())
 	return c
 }
 
@@ -118,16 +118,24 @@ func progressLine(w io.Writer) (say func(string), wipe func()) {
 // newBenchMerchant is the process that plays the merchant. It ends with the one
 // that started it.
 func newBenchMerchant() *cobra.Command {
-	m := bench.Merchant{Secret: os.Getenv(bench.MerchantSecret)}
+	mended := make(chan struct{})
+	m := bench.Merchant{Secret: os.Getenv(bench.MerchantSecret), Mended: mended}
 	c := &cobra.Command{
 		Use: "merchant", Short: "Take notices, and report them on standard output", Hidden: true, Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) error {
 			roomy()
+			go func() {
+				_, _ = io.Copy(io.Discard, c.InOrStdin()) // it ends when whoever started us wants it
+				close(mended)
+			}()
 			return m.Run(c.Context(), c.OutOrStdout())
 		},
 	}
 	c.Flags().StringVar(&m.Reader, "reader", "webhooks", "how notices are signed")
 	c.Flags().DurationVar(&m.Think, "think", 0, "how long to take for an answer")
+	c.Flags().IntVar(&m.Count, "doors", 1, "at how many addresses to take notices")
+	c.Flags().Float64Var(&m.Hanging, "hanging", 0, "share of them that hang until standard input ends")
+	c.Flags().DurationVar(&m.For, "hang", 0, "how long those take at most")
 	return c
 }
 

@@ -79,7 +79,7 @@ func found(programs ...string) bool {
 }
 
 // The other measurements, small.
-func TestBenchGrowthAndClose(t *testing.T) {
+func TestTheOtherBenches(t *testing.T) {
 	t.Parallel()
 	if !found("redis-server", "valkey-server") {
 		t.Log("there is no Redis on this machine: TestBench says so")
@@ -112,6 +112,31 @@ func TestBenchGrowthAndClose(t *testing.T) {
 				require.True(t, r.Verified)
 			}
 		}
+	})
+	t.Run("isolation", func(t *testing.T) {
+		t.Parallel()
+		var v bench.Isolation
+		run(t, &v, "isolation", "--endpoints", "4", "--hanging", "0.5", "--hang", "1s", "--rate", "20", "--warm", "100ms", "--window", "500ms", "--json")
+		require.Len(t, v.Steps, 1)
+		for _, r := range append(v.Steps[0].Isolated, v.Steps[0].Plain...) {
+			require.True(t, r.Verified)
+			require.Positive(t, r.Well)
+			require.Positive(t, r.Started)
+			require.Empty(t, r.Errors)
+			require.Contains(t, r.Processors, "worker 2")
+		}
+	})
+	t.Run("notify", func(t *testing.T) {
+		t.Parallel()
+		var v bench.Notified
+		run(t, &v, "notify", "--notices", "2000", "--json")
+		require.Len(t, v.Crews, 3)
+		for _, by := range v.Crews {
+			require.Len(t, by.Runs, 1)
+			require.True(t, by.Runs[0].Verified)
+			require.Positive(t, by.Runs[0].PerSecond)
+		}
+		require.Contains(t, v.Crews[2].Runs[0].CPU, "relay")
 	})
 	t.Run("close", func(t *testing.T) {
 		t.Parallel()
@@ -162,6 +187,8 @@ func TestBenchThatCannotBegin(t *testing.T) {
 		{1, "database.url", []string{"seed"}},
 		{2, "sizes: want numbers of orders", []string{"growth", "--sizes", "5,1"}},
 		{2, "invalid argument", []string{"growth", "--sizes", "many"}},
+		{2, "hanging: want shares", []string{"isolation", "--hanging", "2"}},
+		{2, "notices: want 100 to", []string{"notify", "--notices", "1"}},
 		{2, "lead: want 1s to 10m", []string{"close", "--lead", "0s"}},
 	} {
 		code, said := p.run(t, append([]string{"bench"}, c.args...)...)

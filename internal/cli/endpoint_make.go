@@ -37,7 +37,7 @@ code-success, handlers written for Alipay or WeChat Pay take notices unchanged.`
 	c.Flags().StringSliceVar(&w.events, "events", nil, "types and families that it is told of (default: all)")
 	c.Flags().StringVar(&w.signature, "signature", string(merchant.V1), "v1 or v1a")
 	c.Flags().StringVar(&w.ack, "ack", string(merchant.Ack2xx), "the answer that acknowledges: 2xx, success or code-success")
-	c.Flags().DurationSliceVar(&w.retry, "retry", nil, "waits between tries, such as 5s,1m,1h; kept, and not followed yet (default: the usual ones)")
+	c.Flags().DurationSliceVar(&w.retry, "retry", nil, "waits between tries, such as 5s,1m,1h (default: the usual ones)")
 	return c
 }
 
@@ -90,11 +90,11 @@ func (w *wantedEndpoint) check() error {
 }
 
 func newEndpointPause() *cobra.Command {
-	return newEndpointPaused("pause", "Stop sending notices to an endpoint", true)
+	return newEndpointPaused("pause", "Hold what an endpoint should hear, until it is resumed", true)
 }
 
 func newEndpointResume() *cobra.Command {
-	return newEndpointPaused("resume", "Send notices to an endpoint again", false)
+	return newEndpointPaused("resume", "Send an endpoint what is held for it; enables one that is disabled", false)
 }
 
 func newEndpointPaused(verb, short string, paused bool) *cobra.Command {
@@ -110,7 +110,7 @@ func newEndpointPaused(verb, short string, paused bool) *cobra.Command {
 				return err
 			}
 			defer d.Close()
-			if err := d.PauseEndpoint(c.Context(), args[0], id, paused); errors.Is(err, order.ErrNotFound) {
+			if err := d.PauseEndpoint(c.Context(), args[0], id, paused, now()); errors.Is(err, order.ErrNotFound) {
 				return noEndpoint(args[0], id)
 			} else if err != nil {
 				return err

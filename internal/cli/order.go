@@ -55,6 +55,10 @@ func showOrder(c *cobra.Command, d *db.DB, id order.ID) error {
 	if err != nil && !errors.Is(err, order.ErrNotFound) {
 		return err
 	}
+	waiting, err := d.OrderDeliveries(c.Context(), id)
+	if err != nil {
+		return err
+	}
 	out := c.OutOrStdout()
 	printFacts(out, o)
 	fmt.Fprintln(out)
@@ -94,6 +98,14 @@ func showOrder(c *cobra.Command, d *db.DB, id order.ID) error {
 		t := newTable(c, "notice tried", "answer", "took", "")
 		for _, a := range tries {
 			t.row(at(a.At), fmt.Sprint(a.HTTPStatus), fmt.Sprintf("%d ms", a.Duration.Milliseconds()), a.Error)
+		}
+		t.print()
+	}
+	if len(waiting) > 0 {
+		fmt.Fprintln(out)
+		t := newTable(c, "notice waits", "for endpoint", "because", "until", "tries", "")
+		for _, w := range waiting {
+			t.row(w.Type, w.EndpointID.String(), string(w.Reason), at(w.DueAt), fmt.Sprint(w.Attempts), w.LastError)
 		}
 		t.print()
 	}

@@ -12,6 +12,7 @@ import (
 
 func newServe() *cobra.Command {
 	var profiles string
+	var extras app.Extras
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the service, or some of its parts with --role",
@@ -37,7 +38,7 @@ run "orderflow migrate up" first.`,
 			}
 			defer stop()
 			roomy()
-			a, err := app.Start(c.Context(), cfg, log, app.Extras{})
+			a, err := app.Start(c.Context(), cfg, log, extras)
 			if err != nil {
 				return err
 			}
@@ -50,5 +51,7 @@ run "orderflow migrate up" first.`,
 	}
 	c.Flags().StringVar(&profiles, "pprof", "", "serve Go's profiles at this address of loopback")
 	_ = c.Flags().MarkHidden("pprof") // for `orderflow bench --profile`; it has no guard
+	c.Flags().BoolVar(&extras.PlainNotices, "plain-notices", false, "keep no merchant's endpoint apart from the others")
+	_ = c.Flags().MarkHidden("plain-notices") // for `orderflow bench isolation`, which measures what that would be like
 	return c
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/orderflow/orderflow/db"
 	"github.com/orderflow/orderflow/internal/once"
+	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/payment"
 	"github.com/orderflow/orderflow/tasks"
@@ -84,6 +85,27 @@ func (m *mortal) Settle(ctx context.Context, tries ...tasks.Settlement) []error 
 		}
 	}
 	return errs
+}
+
+// Land is db.Store's: one commit, and one piece of luck.
+func (m *mortal) Land(ctx context.Context, list ...tasks.Landing) []error {
+	errs, l := make([]error, len(list)), m.luck()
+	if l != broken {
+		errs = m.Store.Land(ctx, list...)
+	}
+	for i := range errs {
+		if l == broken {
+			errs[i] = errUncertain
+		} else {
+			errs[i] = m.after(l, errs[i])
+		}
+	}
+	return errs
+}
+
+// Claim is db.DB's.
+func (m *mortal) Claim(ctx context.Context, id merchant.EndpointID, now time.Time) (tasks.Claim, error) {
+	return read(m, func() (tasks.Claim, error) { return m.Store.Claim(ctx, id, now) })
 }
 
 // read is a call that answers with something.

@@ -178,6 +178,12 @@ func (w *world) owed() (list []string) {
 		list = append(list, one)
 	}
 	require.NoError(w, rows.Err())
+	return append(list, w.waiting()...)
+}
+
+// waiting lists what the shops have yet to take.
+func (w *world) waiting() (list []string) {
+	require.NoError(w, w.books.NewRaw(`SELECT d.type || ' ' || d.notice_id || ' waits until ' || d.due_at || ' ' || d.last_error FROM deliveries d ORDER BY 1`).Scan(w.ctx, &list))
 	return list
 }
 

@@ -45,7 +45,7 @@ type NewEndpoint struct {
 	Events []string `json:"events,omitempty" maxItems:"50" maxLength:"64" example:"[\"order.paid\"]" doc:"The types that it is told of, and families of them such as refund.*; all when left out. GET /v1/event-types lists them."`
 
 	Ack           string  `json:"ack,omitempty" enum:"2xx,success,code-success" doc:"The answer that acknowledges a notice. 2xx: any, which is the usual. success: 2xx with the body success. code-success: 2xx with the JSON body {\"code\":\"SUCCESS\"}. By the last two, handlers written for Alipay or WeChat Pay take notices unchanged."`
-	RetrySchedule []int64 `json:"retry_schedule,omitempty" maxItems:"20" example:"[5,60,3600]" doc:"The waits between tries in whole seconds, each 1 to 86400: 1 to 20 of them. Kept, and not followed yet: all endpoints are tried by the usual ones."`
+	RetrySchedule []int64 `json:"retry_schedule,omitempty" maxItems:"20" example:"[5,60,3600]" doc:"The waits between tries in whole seconds, each 1 to 86400: 1 to 20 of them. The usual ones when left out."`
 
 	Signature string `json:"signature,omitempty" enum:"v1,v1a" doc:"How its notices are signed: v1 (HMAC-SHA256 with a shared secret), which is the usual, or v1a (ed25519: verified with a public key)."`
 }
@@ -58,7 +58,7 @@ type EndpointChange struct {
 	Events []string `json:"events,omitempty" maxItems:"50" maxLength:"64" example:"[\"order.paid\"]" doc:"The types that it is told of, and families of them such as refund.*; all when left out. GET /v1/event-types lists them."`
 
 	Ack           string  `json:"ack,omitempty" enum:"2xx,success,code-success" doc:"The answer that acknowledges a notice. 2xx: any, which is the usual. success: 2xx with the body success. code-success: 2xx with the JSON body {\"code\":\"SUCCESS\"}. By the last two, handlers written for Alipay or WeChat Pay take notices unchanged."`
-	RetrySchedule []int64 `json:"retry_schedule,omitempty" maxItems:"20" example:"[5,60,3600]" doc:"The waits between tries in whole seconds, each 1 to 86400: 1 to 20 of them. Kept, and not followed yet: all endpoints are tried by the usual ones."`
+	RetrySchedule []int64 `json:"retry_schedule,omitempty" maxItems:"20" example:"[5,60,3600]" doc:"The waits between tries in whole seconds, each 1 to 86400: 1 to 20 of them. The usual ones when left out."`
 }
 
 // NewSecret says what an endpoint's new secret is to be. All of it may be left
@@ -75,14 +75,17 @@ type Endpoint struct {
 	MerchantID string    `json:"merchant_id"`
 	URL        string    `json:"url"`
 	Events     []string  `json:"events,omitempty" doc:"What it is told of; absent: all."`
-	Paused     bool      `json:"paused"`
+	Paused     bool      `json:"paused" doc:"By hand: what it should hear is held until it is resumed."`
 	CreatedAt  time.Time `json:"created_at"`
 	Signature  string    `json:"signature" enum:"v1,v1a" doc:"How the newest secret signs."`
 	PublicKey  string    `json:"public_key,omitempty" example:"whpk_…" doc:"Verifies v1a signatures of the newest secret. Its private half is never shown."`
 	Secret     string    `json:"secret,omitempty" example:"whsec_…" doc:"Signs the notices. Shown once: when the endpoint is made, and when it is rotated. Absent for v1a."`
 
-	Ack           string  `json:"ack" enum:"2xx,success,code-success" doc:"The answer that acknowledges a notice."`
-	RetrySchedule []int64 `json:"retry_schedule,omitempty" doc:"The waits between tries in seconds that it was given, which are not followed yet; absent: the usual ones."`
+	Ack           string    `json:"ack" enum:"2xx,success,code-success" doc:"The answer that acknowledges a notice."`
+	RetrySchedule []int64   `json:"retry_schedule,omitempty" doc:"The waits between tries in seconds; absent: the usual ones."`
+	State         string    `json:"state" enum:"healthy,slow,failing,paused,disabled" doc:"How it does. slow: told one at a time. failing: tried now and then. paused: for an hour nothing but failures; held, and probed. disabled: held until it is resumed."`
+	Since         time.Time `json:"since,omitzero" doc:"Since when; absent: always."`
+	LastError     string    `json:"last_error,omitempty" doc:"Why it is not healthy."`
 
 	PreviousUntil time.Time `json:"previous_until,omitzero" doc:"After a rotation: until when the secrets before go on signing, at the longest."`
 }

@@ -1,0 +1,70 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"github.com/orderflow/orderflow/merchant"
+	"github.com/orderflow/orderflow/order"
+	"github.com/orderflow/orderflow/tasks"
+)
+
+// Claim takes those of an endpoint's deliveries that may be tried now: as many
+// as its window has room for over all processes, those due first. Each is the
+// claimer's until its lease ends. Of an endpoint that is gone, what waited is
+// handed on.
+func (d *DB) Claim(ctx context.Context, id merchant.EndpointID, now time.Time) (c tasks.Claim, err error) {
+	err = d.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+		row, err := lockEndpoint(ctx, tx, id)
+		if errors.Is(err, order.ErrNotFound) {
+			return handOn(ctx, tx, id, now)
+		}
+		if err != nil {
+			return err
+		}
+		c.Endpoint = row.endpoint()
+		if c.Endpoint.Paused {
+			return nil
+		}
+		inFlight, err := tx.NewSelect().Model((*deliveryModel)(nil)).Where("endpoint_id = ? AND in_flight AND due_at > ?", id, now).Count(ctx)
+		if err != nil {
+			return err
+		}
+		n, probes := c.Endpoint.Health.Admits(int(inFlight), now)
+		if n == 0 {
+			return nil
+		}
+		if c.Deliveries, err = claim(ctx, tx, id, n, probes, now); err != nil || len(c.Deliveries) == 0 {
+			return err
+		}
+		c.Endpoint.Secrets, err = d.open(row, now)
+		return err
+	})
+	return c, wrap(err, "claim deliveries of endpoint "+id.String())
+}
+
+func claim(ctx context.Context, tx bun.Tx, id merchant.EndpointID, n int, probes bool, now time.Time) ([]merchant.Delivery, error) {
+	first := tx.NewSelect().Model((*deliveryModel)(nil)).Column("notice_id").Where("endpoint_id = ?", id).
+		Order("due_at").Limit(int64(n)).For("UPDATE SKIP LOCKED")
+	if probes { // what is in flight is somebody's; all else will do
+		first.Where("due_at <= ? OR NOT in_flight", now)
+	} else {
+		first.Where("due_at <= ?", now)
+	}
+	var rows []deliveryModel
+	err := tx.NewRaw(`UPDATE deliveries d SET in_flight = true, due_at = ?, generation = generation + 1
+		WHERE endpoint_id = ? AND notice_id IN (?) RETURNING d.*`, now.Add(merchant.LeaseOf), id, first).Scan(ctx, &rows)
+	return col(rows, deliveryModel.delivery), err
+}
+
+// lockEndpoint keeps an endpoint as it is until the transaction ends.
+func lockEndpoint(ctx context.Context, tx bun.Tx, id merchant.EndpointID) (*endpointModel, error) {
+	var row endpointModel
+	if err := tx.NewSelect().Model(&row).Where("id = ?", id).For("NO KEY UPDATE").Scan(ctx); err != nil {
+		return nil, found(err)
+	}
+	return &row, nil
+}
