@@ -104,9 +104,9 @@ var audit = []struct{ check, sql string }{
 		SELECT format('notice %s waits for endpoint %s, and nothing looks after that', min(d.notice_id::text), d.endpoint_id) FROM deliveries d
 		LEFT JOIN endpoints e ON e.id = d.endpoint_id LEFT JOIN outbox b ON b.kind = 'endpoint:deliver' AND b.subject = d.endpoint_id
 		WHERE b.subject IS NULL AND NOT (coalesce(e.paused, false) OR ` + stateOf + ` = 'disabled') GROUP BY d.endpoint_id`},
-	{"what waits for an endpoint is a notice that it has not taken", `
+	{"what waits for an endpoint is a notice that it has not taken, or was asked for once more", `
 		SELECT format('notice %s waits for endpoint %s', d.notice_id, d.endpoint_id) FROM deliveries d LEFT JOIN notices n ON n.id = d.notice_id
-		WHERE n.id IS NULL OR EXISTS (SELECT 1 FROM notice_attempts t WHERE t.notice_id = d.notice_id AND t.endpoint_id = d.endpoint_id AND t.ok)`},
+		WHERE n.id IS NULL OR NOT d.asked AND EXISTS (SELECT 1 FROM notice_attempts t WHERE t.notice_id = d.notice_id AND t.endpoint_id = d.endpoint_id AND t.ok)`},
 	{"nothing is owed that is done", `
 		SELECT format('order %s is %s and its %s is still owed', o.id, o.status, b.kind) FROM outbox b
 		JOIN orders o ON o.id = overlay(b.subject::text PLACING '00' FROM 35)::uuid

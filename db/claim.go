@@ -13,9 +13,9 @@ import (
 )
 
 // Claim takes those of an endpoint's deliveries that may be tried now: as many
-// as its window has room for over all processes, those due first. Each is the
-// claimer's until its lease ends. Of an endpoint that is gone, what waited is
-// handed on.
+// as its window has room for over all processes, those due first, and those of a
+// recovery only where that leaves room. Each is the claimer's until its lease ends.
+// Of an endpoint that is gone, what waited is handed on.
 func (d *DB) Claim(ctx context.Context, id merchant.EndpointID, now time.Time) (c tasks.Claim, err error) {
 	err = d.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 		row, err := lockEndpoint(ctx, tx, id)
@@ -47,16 +47,20 @@ func (d *DB) Claim(ctx context.Context, id merchant.EndpointID, now time.Time) (
 }
 
 func claim(ctx context.Context, tx bun.Tx, id merchant.EndpointID, n int, probes bool, now time.Time) ([]merchant.Delivery, error) {
-	first := tx.NewSelect().Model((*deliveryModel)(nil)).Column("notice_id").Where("endpoint_id = ?", id).
-		Order("due_at").Limit(int64(n)).For("UPDATE SKIP LOCKED")
-	if probes { // what is in flight is somebody's; all else will do
-		first.Where("due_at <= ? OR NOT in_flight", now)
-	} else {
-		first.Where("due_at <= ?", now)
+	first := func(which string) *bun.SelectQuery { // each by an index of its own: see 0009_recovery.up.sql
+		q := tx.NewSelect().Model((*deliveryModel)(nil)).Column("notice_id").Where("endpoint_id = ?", id).Where(which).
+			Order("due_at").Limit(int64(n)).For("UPDATE SKIP LOCKED")
+		if probes { // what is in flight is somebody's; all else will do
+			return q.Where("due_at <= ? OR NOT in_flight", now)
+		}
+		return q.Where("due_at <= ?", now)
 	}
 	var rows []deliveryModel
-	err := tx.NewRaw(`UPDATE deliveries d SET in_flight = true, due_at = ?, generation = generation + 1
-		WHERE endpoint_id = ? AND notice_id IN (?) RETURNING d.*`, now.Add(merchant.LeaseOf), id, first).Scan(ctx, &rows)
+	err := tx.NewRaw(`WITH usual AS (?), recovered AS (?), first AS (
+			SELECT notice_id, 0 AS turn FROM usual UNION ALL SELECT notice_id, 1 FROM recovered ORDER BY turn LIMIT ?
+		) UPDATE deliveries d SET in_flight = true, due_at = ?, generation = generation + 1
+		WHERE endpoint_id = ? AND notice_id IN (SELECT notice_id FROM first) RETURNING d.*`,
+		first("recovery_id IS NULL"), first("recovery_id IS NOT NULL"), n, now.Add(merchant.LeaseOf), id).Scan(ctx, &rows)
 	return col(rows, deliveryModel.delivery), err
 }
 

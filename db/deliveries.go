@@ -29,12 +29,15 @@ type deliveryModel struct {
 	Reason     merchant.Reason     `bun:"reason"`
 	LastError  string              `bun:"last_error"`
 	CreatedAt  time.Time           `bun:"created_at"`
+	RecoveryID merchant.RecoveryID `bun:"recovery_id,nullzero"`
+	Asked      bool                `bun:"asked"`
 }
 
 func (d deliveryModel) delivery() merchant.Delivery {
 	return merchant.Delivery{
 		NoticeID: d.NoticeID.String(), EndpointID: d.EndpointID, Type: d.Type, DueAt: d.DueAt.UTC(), InFlight: d.InFlight, Generation: d.Generation,
 		Attempts: d.Attempts, Reason: d.Reason, LastError: d.LastError, CreatedAt: d.CreatedAt.UTC(),
+		Recovery: d.RecoveryID, Asked: d.Asked,
 	}
 }
 
@@ -62,19 +65,21 @@ func (d *DB) OrderDeliveries(ctx context.Context, id order.ID) ([]merchant.Deliv
 func (d *DB) deliveries(ctx context.Context, from, to uuid.UUID) ([]merchant.Delivery, error) {
 	var rows []deliveryModel
 	err := d.NewSelect().Model(&rows).
-		ColumnExpr("d.notice_id, d.endpoint_id, d.type, d.due_at, d.in_flight, d.generation, d.attempts, d.last_error, d.created_at").ColumnExpr(reasonOf+" AS reason").
+		ColumnExpr("d.notice_id, d.endpoint_id, d.type, d.due_at, d.in_flight, d.generation, d.attempts, d.last_error, d.created_at, d.recovery_id, d.asked").ColumnExpr(reasonOf+" AS reason").
 		Join("LEFT JOIN endpoints e ON e.id = d.endpoint_id").
 		Where("d.notice_id BETWEEN ? AND ?", from, to).Order("d.notice_id", "d.endpoint_id").Scan(ctx)
 	return col(rows, deliveryModel.delivery), wrap(err, "list deliveries")
 }
 
 // queueDeliveries writes for whom notices wait from now on, and rings for them.
-// Who waits already goes on waiting as before.
+// Who waits already goes on waiting as before; if only because somebody asked
+// for it, then in its own right from now on.
 func (w *writes) queueDeliveries(b *pgx.Batch) {
 	if list := w.deliveries; len(list) > 0 {
 		slices.SortFunc(list, compareDeliveries)
-		b.Queue(`INSERT INTO deliveries (notice_id, endpoint_id, type, due_at, in_flight, reason, last_error, created_at)
-			SELECT *, $8::timestamptz FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::boolean[], $6::text[], $7::text[]) ON CONFLICT DO NOTHING`,
+		b.Queue(`INSERT INTO deliveries AS d (notice_id, endpoint_id, type, due_at, in_flight, reason, last_error, created_at)
+			SELECT *, $8::timestamptz FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::boolean[], $6::text[], $7::text[])
+			ON CONFLICT (notice_id, endpoint_id) DO UPDATE SET asked = false WHERE d.asked`,
 			col(list, func(d merchant.Delivery) string { return d.NoticeID }), col(list, func(d merchant.Delivery) [16]byte { return d.EndpointID }),
 			col(list, func(d merchant.Delivery) string { return d.Type }), col(list, func(d merchant.Delivery) time.Time { return d.DueAt }),
 			col(list, func(d merchant.Delivery) bool { return d.InFlight }), col(list, func(d merchant.Delivery) string { return string(d.Reason) }),
@@ -131,10 +136,10 @@ func (w *writes) queueBells(b *pgx.Batch) {
 
 // handOn owes anew, to whatever endpoint there is, the orders that an endpoint
 // which is gone should have heard of: without that nothing is delivered. All else
-// only it wanted to know.
+// only it wanted to know, or was asked for to be told to it once more.
 func handOn(ctx context.Context, tx bun.IDB, id merchant.EndpointID, now time.Time) error {
-	_, err := tx.NewRaw(`WITH gone AS (DELETE FROM deliveries WHERE endpoint_id = ? RETURNING notice_id, type)
-		INSERT INTO outbox (kind, subject, due_at, generation, created_at) SELECT ?, notice_id, ?, 1, ? FROM gone WHERE type = ? ON CONFLICT DO NOTHING`,
+	_, err := tx.NewRaw(`WITH gone AS (DELETE FROM deliveries WHERE endpoint_id = ? RETURNING notice_id, type, asked)
+		INSERT INTO outbox (kind, subject, due_at, generation, created_at) SELECT ?, notice_id, ?, 1, ? FROM gone WHERE type = ? AND NOT asked ON CONFLICT DO NOTHING`,
 		id, tasks.DeliveryNotify, now, now, merchant.OrderPaid).Exec(ctx)
 	return err
 }

@@ -54,7 +54,8 @@ func (s *Store) drainBatch(ctx context.Context, conn *pgxpool.Conn, list []*task
 func queueLooks(b *pgx.Batch, list []*tasks.Settlement, now time.Time) map[merchant.EndpointID]time.Time {
 	next := map[merchant.EndpointID]time.Time{}
 	b.Queue(`SELECT e.id, e.health,
-			(SELECT d.due_at FROM deliveries d WHERE d.endpoint_id = e.id ORDER BY d.due_at LIMIT 1),
+			least((SELECT d.due_at FROM deliveries d WHERE d.endpoint_id = e.id AND d.recovery_id IS NULL ORDER BY d.due_at LIMIT 1),
+				(SELECT d.due_at FROM deliveries d WHERE d.endpoint_id = e.id AND d.recovery_id IS NOT NULL ORDER BY d.due_at LIMIT 1)),
 			(SELECT count(*) FROM deliveries d WHERE d.endpoint_id = e.id AND d.in_flight AND d.due_at > $2),
 			(SELECT d.due_at FROM deliveries d WHERE d.endpoint_id = e.id AND d.in_flight AND d.due_at > $2 ORDER BY d.due_at LIMIT 1)
 		FROM unnest($1::uuid[]) AS v (id) JOIN endpoints e ON e.id = v.id WHERE NOT e.paused`,

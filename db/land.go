@@ -30,6 +30,7 @@ type landing struct {
 	endpoints map[merchant.EndpointID]*merchant.Endpoint
 	live      map[waiting]merchant.Delivery
 	over      []merchant.Delivery // to be deleted
+	told      []merchant.Delivery // of these, what was taken that somebody had asked for
 	put       []merchant.Delivery // changed
 	met       map[merchant.EndpointID]bool
 	news      []endpointNews
@@ -65,6 +66,7 @@ func (s *Store) landBatch(ctx context.Context, conn *pgxpool.Conn, list []*tasks
 	b = &pgx.Batch{}
 	l.queueBacklog(b)
 	due := l.queue(b)
+	queueTaken(b, col(l.told, func(d merchant.Delivery) string { return d.NoticeID }))
 	b.Queue("COMMIT")
 	if err := exec(ctx, conn, b); err != nil {
 		return nil, nil, fmt.Errorf("write what became of deliveries: %w", err)
@@ -105,7 +107,14 @@ func (l *landing) land(one *tasks.Landing) error {
 		l.live[key] = d
 		l.put = append(l.put, d)
 	case merchant.Dead:
-		l.bury(d)
+		if !d.Asked { // what was asked for once more ends there: it is in the log, and whatever was dead is dead still
+			l.bury(d)
+		}
+		l.end(d)
+	case merchant.Told:
+		if d.Asked {
+			l.told = append(l.told, d)
+		}
 		l.end(d)
 	default:
 		l.end(d)
@@ -218,13 +227,13 @@ func queueEndpoints(b *pgx.Batch, list []*tasks.Landing) map[merchant.EndpointID
 // queueWaiting locks the deliveries that still wait.
 func queueWaiting(b *pgx.Batch, list []*tasks.Landing) map[waiting]merchant.Delivery {
 	live := map[waiting]merchant.Delivery{}
-	b.Queue(`SELECT d.notice_id, d.endpoint_id, d.type, d.due_at, d.in_flight, d.generation, d.attempts, d.reason, d.last_error, d.created_at
+	b.Queue(`SELECT d.notice_id, d.endpoint_id, d.type, d.due_at, d.in_flight, d.generation, d.attempts, d.reason, d.last_error, d.created_at, d.recovery_id, d.asked
 		FROM deliveries d JOIN unnest($1::uuid[], $2::uuid[]) AS v (notice_id, endpoint_id) USING (notice_id, endpoint_id) ORDER BY d.notice_id, d.endpoint_id FOR UPDATE OF d`,
 		col(list, func(l *tasks.Landing) string { return l.Delivery.NoticeID }), col(list, func(l *tasks.Landing) [16]byte { return l.Delivery.EndpointID }),
 	).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var m deliveryModel
-			if err := rows.Scan(&m.NoticeID, &m.EndpointID, &m.Type, &m.DueAt, &m.InFlight, &m.Generation, &m.Attempts, &m.Reason, &m.LastError, &m.CreatedAt); err != nil {
+			if err := rows.Scan(&m.NoticeID, &m.EndpointID, &m.Type, &m.DueAt, &m.InFlight, &m.Generation, &m.Attempts, &m.Reason, &m.LastError, &m.CreatedAt, &m.RecoveryID, &m.Asked); err != nil {
 				return err
 			}
 			live[waiting{m.NoticeID.String(), m.EndpointID}] = m.delivery()
@@ -232,6 +241,25 @@ func queueWaiting(b *pgx.Batch, list []*tasks.Landing) map[waiting]merchant.Deli
 		return rows.Err()
 	})
 	return live
+}
+
+// subscribes says in SQL that an endpoint e is told of a notice n.
+const subscribes = `(e.events = '{}' OR EXISTS (SELECT FROM unnest(e.events) AS s WHERE s = n.type OR s LIKE '%.*' AND starts_with(n.type, left(s, -1))))`
+
+// queueTaken takes away the dead tasks of those notices that by now every endpoint
+// has taken which is to hear of them: there is nothing left that an operator could
+// do. It passes over what somebody else has in hand.
+func queueTaken(b *pgx.Batch, notices []string) {
+	if len(notices) == 0 {
+		return
+	}
+	b.Queue(`WITH over AS (
+			SELECT o.ctid FROM unnest($1::uuid[]) AS v (id) JOIN notices n USING (id) JOIN outbox o ON o.kind = CASE n.type WHEN $2 THEN $3 ELSE $4 END AND o.subject = n.id
+			WHERE o.dead_at IS NOT NULL AND NOT EXISTS (SELECT FROM endpoints e WHERE e.merchant_id = n.merchant_id AND `+subscribes+`
+				AND NOT EXISTS (SELECT FROM notice_attempts t WHERE t.notice_id = n.id AND t.endpoint_id = e.id AND t.ok))
+			FOR UPDATE OF o SKIP LOCKED
+		) DELETE FROM outbox o USING over WHERE o.ctid = over.ctid`,
+		notices, merchant.OrderPaid, string(tasks.DeliveryNotify), string(tasks.MerchantNotify))
 }
 
 // queueBacklog writes what is left of the deliveries, and how the endpoints do.

@@ -25,6 +25,10 @@ type noticeRecordModel struct {
 	DeadAt     time.Time `bun:",nullzero"`
 	LastError  string
 	Taken      bool // by some endpoint
+
+	// Of what waits for endpoints, the first.
+	WaitsUntil time.Time `bun:",nullzero"`
+	WaitsError string
 }
 
 func (n noticeRecordModel) record() merchant.NoticeRecord {
@@ -34,9 +38,15 @@ func (n noticeRecordModel) record() merchant.NoticeRecord {
 	}
 	switch {
 	case n.Owed && !n.DeadAt.IsZero():
-		r.State = merchant.NoticeDead
+		r.State, r.Task = merchant.NoticeDead, merchant.NoticeDead
 	case n.Owed:
-		r.State, r.NextTryAt = merchant.NoticeWaiting, n.DueAt.UTC()
+		r.State, r.Task, r.NextTryAt = merchant.NoticeWaiting, merchant.NoticeWaiting, n.DueAt.UTC()
+	}
+	switch {
+	case r.Task == merchant.NoticeWaiting:
+	case !n.WaitsUntil.IsZero():
+		r.State, r.NextTryAt, r.LastError = merchant.NoticeWaiting, n.WaitsUntil.UTC(), n.WaitsError
+	case r.Task == merchant.NoticeDead:
 	case n.Taken:
 		r.State = merchant.NoticeDelivered
 	default:
@@ -51,7 +61,9 @@ func (d *DB) noticeRecords() *bun.SelectQuery {
 		Join("LEFT JOIN outbox AS o ON o.kind = CASE n.type WHEN ? THEN ? ELSE ? END AND o.subject = n.id", merchant.OrderPaid, tasks.DeliveryNotify, tasks.MerchantNotify).
 		Column("n.id", "n.merchant_id", "n.type", "n.created_at", "o.due_at", "o.dead_at", "o.last_error").
 		ColumnExpr("o.subject IS NOT NULL AS owed").
-		ColumnExpr("EXISTS (SELECT FROM notice_attempts t WHERE t.notice_id = n.id AND t.ok) AS taken")
+		ColumnExpr("EXISTS (SELECT FROM notice_attempts t WHERE t.notice_id = n.id AND t.ok) AS taken").
+		Join("LEFT JOIN LATERAL (SELECT due_at, last_error FROM deliveries WHERE notice_id = n.id ORDER BY due_at LIMIT 1) AS d ON true").
+		ColumnExpr("d.due_at AS waits_until").ColumnExpr("coalesce(d.last_error, '') AS waits_error")
 }
 
 // NoticeRecords lists a page of a merchant's notices, newest first, without their
@@ -68,6 +80,7 @@ func (d *DB) NoticeRecords(ctx context.Context, f merchant.NoticeFilter) ([]merc
 }
 
 func narrow(q *bun.SelectQuery, f merchant.NoticeFilter) {
+	const waits = "EXISTS (SELECT FROM deliveries d WHERE d.notice_id = n.id AND (?0 OR d.endpoint_id = ?1))"
 	const taken = "EXISTS (SELECT FROM notice_attempts t WHERE t.notice_id = n.id AND t.ok AND (?0 OR t.endpoint_id = ?1))"
 	everywhere := f.Endpoint.IsZero()
 	if !f.Since.IsZero() {
@@ -83,18 +96,18 @@ func narrow(q *bun.SelectQuery, f merchant.NoticeFilter) {
 		q.Where("n.id BETWEEN ? AND ?", f.Order, ident.WithPart[order.Order](f.Order, 0xff))
 	}
 	if !everywhere {
-		q.Where("EXISTS (SELECT FROM notice_attempts t WHERE t.notice_id = n.id AND t.endpoint_id = ?)", f.Endpoint)
+		q.Where("EXISTS (SELECT FROM notice_attempts t WHERE t.notice_id = n.id AND t.endpoint_id = ?1) OR "+waits, false, f.Endpoint)
 	}
 	if f.Delivered {
 		q.Where(taken, everywhere, f.Endpoint)
 		if everywhere {
-			q.Where("o.subject IS NULL")
+			q.Where("o.subject IS NULL AND NOT "+waits, everywhere, f.Endpoint)
 		}
 	}
 	if f.Undelivered {
-		q.Where("o.subject IS NOT NULL")
+		q.Where("o.subject IS NOT NULL OR "+waits, everywhere, f.Endpoint)
 		if !everywhere {
-			q.Where("NOT "+taken, everywhere, f.Endpoint)
+			q.Where("NOT "+taken+" OR "+waits, everywhere, f.Endpoint)
 		}
 	}
 }

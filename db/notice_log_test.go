@@ -81,7 +81,9 @@ func TestNoticeRecords(t *testing.T) {
 		closed:       {Notice: merchant.Notice{Type: "order.closed", Body: []byte(`{}`)}, CreatedAt: nine.Add(time.Hour), State: merchant.NoticeDead, LastError: "refused: nobody"},
 		late:         {Notice: merchant.Notice{Type: "endpoint.failing", Body: []byte(`{}`)}, CreatedAt: nine.Add(time.Hour), State: merchant.NoticeDropped},
 	} {
-		want.ID, want.MerchantID = id, "m_1"
+		if want.ID, want.MerchantID = id, "m_1"; want.State == merchant.NoticeWaiting || want.State == merchant.NoticeDead {
+			want.Task = want.State
+		}
 		got, err := d.NoticeRecord(ctx, id)
 		require.NoError(t, err)
 		require.Equal(t, want, got)
@@ -89,6 +91,50 @@ func TestNoticeRecords(t *testing.T) {
 	for _, missing := range []string{"", "x", ident.New[merchant.Notice]().String()} {
 		_, err := d.NoticeRecord(ctx, missing)
 		require.ErrorIs(t, err, order.ErrNotFound)
+	}
+}
+
+// A notice whose task is fulfilled, and that waits for an endpoint, waits; and it
+// is found among what the endpoint has not taken.
+func TestNoticesThatWaitForEndpoints(t *testing.T) {
+	t.Parallel()
+	d, ctx := dbtest.New(t), t.Context()
+	one, two := ident.New[merchant.Endpoint](), ident.New[merchant.Endpoint]()
+	fresh, again, dead := ident.New[merchant.Notice]().String(), ident.New[merchant.Notice]().String(), ident.New[merchant.Notice]().String()
+	run(t, d, `INSERT INTO notices (id, merchant_id, type, body, created_at) VALUES (?, 'm_1', 'order.paid', '{}', ?), (?, 'm_1', 'order.paid', '{}', ?), (?, 'm_1', 'order.paid', '{}', ?)`,
+		fresh, nine, again, nine.Add(time.Minute), dead, nine.Add(time.Hour))
+	run(t, d, `INSERT INTO deliveries (notice_id, endpoint_id, type, due_at, reason, last_error, created_at, asked) VALUES
+		(?0, ?3, 'order.paid', ?5, 'retry', 'status: it answered 500', ?5, false), (?1, ?3, 'order.paid', ?5, 'queued', '', ?5, true), (?2, ?4, 'order.paid', ?5, 'queued', '', ?5, true)`,
+		fresh, again, dead, one, two, nine.Add(time.Hour))
+	run(t, d, `INSERT INTO notice_attempts (notice_id, endpoint_id, at, ok, http_status, duration_ms) VALUES (?0, ?2, ?3, true, 200, 1), (?1, ?2, ?3, false, 500, 1)`, again, dead, one, nine)
+	run(t, d, `INSERT INTO outbox (kind, subject, due_at, created_at, dead_at) VALUES ('delivery:notify', ?0, ?1, ?1, ?1)`, dead, nine)
+	for id, task := range map[string]merchant.NoticeState{fresh: "", again: "", dead: merchant.NoticeDead} {
+		r, err := d.NoticeRecord(ctx, id)
+		require.NoError(t, err)
+		require.Equal(t, merchant.NoticeWaiting, r.State)
+		require.Equal(t, task, r.Task)
+		require.Equal(t, nine.Add(time.Hour), r.NextTryAt)
+	}
+	for name, c := range map[string]struct {
+		filter merchant.NoticeFilter
+		want   []string
+	}{
+		"undelivered":                 {merchant.NoticeFilter{Undelivered: true}, []string{dead, again, fresh}},
+		"delivered":                   {merchant.NoticeFilter{Delivered: true}, nil},
+		"undelivered at one":          {merchant.NoticeFilter{Undelivered: true, Endpoint: one}, []string{dead, again, fresh}},
+		"undelivered at the other":    {merchant.NoticeFilter{Undelivered: true, Endpoint: two}, []string{dead}},
+		"taken once by one":           {merchant.NoticeFilter{Delivered: true, Endpoint: one}, []string{again}},
+		"tried at one, or waits":      {merchant.NoticeFilter{Endpoint: one}, []string{dead, again, fresh}},
+		"tried at the other or waits": {merchant.NoticeFilter{Endpoint: two}, []string{dead}},
+	} {
+		c.filter.MerchantID = "m_1"
+		list, err := d.NoticeRecords(ctx, c.filter)
+		require.NoError(t, err, name)
+		var got []string
+		for _, r := range list {
+			got = append(got, r.ID)
+		}
+		require.Equal(t, c.want, got, name)
 	}
 }
 

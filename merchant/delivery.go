@@ -17,6 +17,12 @@ type Delivery struct {
 	Reason     Reason
 	LastError  string
 	CreatedAt  time.Time
+
+	// Recovery is that of which it is a part: it goes behind all others. Zero: none.
+	Recovery RecoveryID
+	// Asked says that it waits only because somebody asked for it to be told once
+	// more. The endpoint may have taken it before, and nobody is called at its end.
+	Asked bool
 }
 
 // Reason is why a delivery waits.
@@ -24,7 +30,8 @@ type Reason string
 
 // The reasons. The last two are not a delivery's, but its endpoint's.
 const (
-	Queued    Reason = "queued"    // there was no credit for it
+	Queued    Reason = "queued"    // there was no credit for it, or it was asked for once more
+	Recovered Reason = "recovery"  // it is part of a recovery, and goes behind all others
 	Retry     Reason = "retry"     // a try failed
 	Throttled Reason = "throttled" // the endpoint asked for a pause: Retry-After
 	Probing   Reason = "paused"    // its endpoint fails: it is only probed
@@ -32,7 +39,7 @@ const (
 )
 
 // Reasons lists every Reason.
-func Reasons() []Reason { return []Reason{Queued, Retry, Throttled, Probing, Held} }
+func Reasons() []Reason { return []Reason{Queued, Recovered, Retry, Throttled, Probing, Held} }
 
 // LeaseOf is how long an attempt is waited for: the longest exchange and ten
 // seconds. After that its process is dead, and the delivery is tried again.

@@ -99,6 +99,7 @@ type Attempt struct {
 
 	RetryAfter time.Duration // what the merchant asked for, at most MaxRetryAfter; 0: nothing
 	Gone       bool          // it answered 410: it wants no more of this
+	Pulled     bool          // the merchant fetched it, and said so: nobody was called
 
 	Remote netip.AddrPort // whom we connected to, or tried to; zero when nobody, or when it is blocked
 	Timing Timing

@@ -29,8 +29,9 @@ type NoticeRecord struct {
 	Notice    // in a list it has no body
 	CreatedAt time.Time
 	State     NoticeState
-	NextTryAt time.Time // of one that waits
-	LastError string    // of one that waits, or is dead
+	Task      NoticeState // of the task that tells it: waiting, dead, or "" when it is owed no more
+	NextTryAt time.Time   // of one that waits
+	LastError string      // of one that waits, or is dead
 }
 
 // NoticeFilter chooses notices of a merchant; what is zero does not narrow.
@@ -39,7 +40,7 @@ type NoticeFilter struct {
 	Since, Until time.Time // when it was written; Until is not in it
 	Type         string
 	Order        order.ID   // what it is about
-	Endpoint     EndpointID // it was tried there
+	Endpoint     EndpointID // it was tried there, or waits for it
 	// Undelivered are those that wait or are dead; with Endpoint, those that it
 	// has not taken. Delivered with Endpoint are those that it has taken.
 	Undelivered, Delivered bool
@@ -76,15 +77,19 @@ type Reception struct {
 	URL        string // "" when the endpoint is not there any more
 	State      NoticeState
 	Tries      int
-	Last       Attempt // zero when it was not tried
+	Last       Attempt  // zero when it was not tried
+	Waits      Delivery // zero when it does not wait for the endpoint
 }
 
-// Receptions are those of a notice, at each endpoint that subscribes to it or
-// was tried. attempts are the notice's, newest first.
-func Receptions(r NoticeRecord, endpoints []Endpoint, attempts []Attempt) (list []Reception) {
+// Receptions are those of a notice, at each endpoint that subscribes to it, was
+// tried, or for which it waits. attempts are the notice's, newest first.
+func Receptions(r NoticeRecord, endpoints []Endpoint, attempts []Attempt, waits []Delivery) (list []Reception) {
 	for _, e := range endpoints {
 		seen := reception(r, e.ID, attempts)
-		if seen.URL = e.URL; seen.Tries > 0 || e.Subscribes(r.Type) {
+		if i := slices.IndexFunc(waits, func(d Delivery) bool { return d.EndpointID == e.ID }); i >= 0 {
+			seen.State, seen.Waits = NoticeWaiting, waits[i]
+		}
+		if seen.URL = e.URL; seen.Tries > 0 || !seen.Waits.DueAt.IsZero() || e.Subscribes(r.Type) {
 			list = append(list, seen)
 		}
 	}
@@ -98,10 +103,11 @@ func Receptions(r NoticeRecord, endpoints []Endpoint, attempts []Attempt) (list 
 	return list
 }
 
-// reception is that at one endpoint, which still takes notices.
+// reception is that at one endpoint, which still takes notices, and for which it
+// does not wait.
 func reception(r NoticeRecord, id EndpointID, attempts []Attempt) Reception {
-	seen := Reception{EndpointID: id, State: r.State}
-	if r.State == NoticeDelivered { // by others
+	seen := Reception{EndpointID: id, State: r.Task}
+	if r.Task == "" { // whoever else has taken it, or has yet to
 		seen.State = NoticeDropped
 	}
 	for _, a := range attempts {

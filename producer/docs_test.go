@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -92,6 +93,8 @@ func TestTheDocumentsWordsAreTheDomains(t *testing.T) {
 		"Notice/state":          texts(merchant.NoticeStates()...),
 		"Delivered/state":       texts(merchant.NoticeStates()...),
 		"NoticeAttempt/class":   texts(merchant.Classes()...),
+		"Delivered/reason":      texts(merchant.Reasons()...),
+		"Waiting/reason":        texts(merchant.Reasons()...),
 		"EndpointTest/verifies": texts(merchant.Verifies, merchant.DoesNotVerify, merchant.NotKnown),
 		"Endpoint/ack":          texts(merchant.AckModes()...),
 		"NewEndpoint/ack":       texts(merchant.AckModes()...),
@@ -127,7 +130,7 @@ func TestTheDocumentSaysWhichBodiesMayBeLeftOut(t *testing.T) {
 	for path, methods := range d.Paths {
 		for method, op := range methods {
 			if op.RequestBody != nil && strings.HasPrefix(path, "/v1/") && op.OperationID != "channel-callback" {
-				optional := op.OperationID == "requeue-task" || op.OperationID == "rotate-endpoint"
+				optional := slices.Contains([]string{"requeue-task", "rotate-endpoint", "resend-notice"}, op.OperationID)
 				require.Equal(t, !optional, op.RequestBody.Required, "%s %s", method, path)
 			}
 		}

@@ -3,6 +3,7 @@ package producer_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/orderflow/orderflow/merchant"
@@ -49,6 +50,40 @@ func (m *memory) NoticeAttempts(context.Context, string) (list []merchant.Attemp
 		list = append(list, a)
 	}
 	return list, nil
+}
+
+func (m *memory) NoticeDeliveries(_ context.Context, id string) (list []merchant.Delivery, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, d := range m.waits {
+		if d.NoticeID == id {
+			list = append(list, d)
+		}
+	}
+	return list, nil
+}
+
+func (m *memory) Resend(_ context.Context, id string, to merchant.EndpointID, now time.Time) (list []merchant.Delivery, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := m.notices[slices.IndexFunc(m.notices, func(r merchant.NoticeRecord) bool { return r.ID == id })]
+	for _, e := range m.endpoints {
+		if e.MerchantID == n.MerchantID && (to.IsZero() || e.ID == to) {
+			d := merchant.Delivery{NoticeID: id, EndpointID: e.ID, Type: n.Type, DueAt: now, Reason: merchant.Queued, Asked: true}
+			if e.Paused {
+				d.Reason = merchant.Held
+			}
+			list = append(list, d)
+		}
+	}
+	switch {
+	case len(list) > 0:
+		m.waits = list
+		return list, m.fails
+	case to.IsZero():
+		return nil, &order.Refusal{Step: "resend the notice", Why: "nobody wants it"}
+	}
+	return nil, order.ErrNotFound
 }
 
 func (m *memory) AttemptLog(_ context.Context, f merchant.AttemptFilter) (list []merchant.Attempt, err error) {

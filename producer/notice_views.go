@@ -17,11 +17,12 @@ func NoticeView(r merchant.NoticeRecord) api.Notice {
 	}
 }
 
-// NoticeDetail is a notice by itself. attempts are all of its, newest first.
-func NoticeDetail(r merchant.NoticeRecord, endpoints []merchant.Endpoint, attempts []merchant.Attempt) api.Notice {
+// NoticeDetail is a notice by itself. attempts are all of its, newest first, waits
+// is what endpoints have yet to take of it.
+func NoticeDetail(r merchant.NoticeRecord, endpoints []merchant.Endpoint, attempts []merchant.Attempt, waits []merchant.Delivery) api.Notice {
 	view := NoticeView(r)
 	view.Body = r.Body
-	for _, seen := range merchant.Receptions(r, endpoints, attempts) {
+	for _, seen := range merchant.Receptions(r, endpoints, attempts, waits) {
 		view.Deliveries = append(view.Deliveries, receptionView(seen))
 	}
 	return view
@@ -31,7 +32,17 @@ func receptionView(r merchant.Reception) api.Delivered {
 	return api.Delivered{
 		EndpointID: r.EndpointID.String(), URL: r.URL, State: string(r.State), Attempts: r.Tries,
 		LastAttemptAt: utc(r.Last.At), LastStatus: r.Last.HTTPStatus, LastError: r.Last.Error,
+		Reason: string(r.Waits.Reason), NextTryAt: utc(r.Waits.DueAt),
 	}
+}
+
+// ResentView is for whom a notice waits that was asked for once more.
+func ResentView(noticeID string, waits []merchant.Delivery) api.Resent {
+	v := api.Resent{NoticeID: noticeID, Waiting: make([]api.Waiting, len(waits))}
+	for i, d := range waits {
+		v.Waiting[i] = api.Waiting{EndpointID: d.EndpointID.String(), Reason: string(d.Reason), InFlight: d.InFlight, DueAt: utc(d.DueAt)}
+	}
+	return v
 }
 
 // AttemptView is a try of a notice.

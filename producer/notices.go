@@ -21,7 +21,7 @@ type listNoticesInput struct {
 	Type     string    `query:"type" maxLength:"64" example:"order.paid" doc:"Of this type."`
 	State    string    `query:"state" enum:"undelivered,delivered" doc:"undelivered: waiting or dead. With endpoint: not yet taken, or taken, by that one."`
 	Order    string    `query:"order" maxLength:"36" doc:"About this order."`
-	Endpoint string    `query:"endpoint" maxLength:"36" doc:"Tried at this endpoint."`
+	Endpoint string    `query:"endpoint" maxLength:"36" doc:"Tried at this endpoint, or waiting for it."`
 	Limit    int       `query:"limit" minimum:"1" maximum:"199" default:"50"`
 	Cursor   string    `query:"cursor" maxLength:"128" doc:"next_cursor of the page before."`
 }
@@ -102,7 +102,37 @@ func (s *server) getNotice(ctx context.Context, in *NoticePath) (*noticeOutput, 
 	if err != nil {
 		return nil, err
 	}
-	return &noticeOutput{NoticeDetail(r, endpoints, attempts)}, nil
+	waits, err := s.opt.Admin.NoticeDeliveries(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &noticeOutput{NoticeDetail(r, endpoints, attempts, waits)}, nil
+}
+
+type resendInput struct {
+	NoticePath
+	Body *api.Resend // may be left out
+}
+
+type resentOutput struct{ Body api.Resent }
+
+// resendNotice has a notice told once more. Asked for twice, it waits once.
+func (s *server) resendNotice(ctx context.Context, in *resendInput) (*resentOutput, error) {
+	r, err := s.notice(ctx, &in.NoticePath)
+	if err != nil {
+		return nil, err
+	}
+	var to merchant.EndpointID // zero: all that subscribe to it
+	if in.Body != nil && in.Body.EndpointID != "" {
+		if to, err = ident.Parse[merchant.Endpoint](in.Body.EndpointID); err != nil {
+			return nil, invalid("body.endpoint_id", "want an endpoint's id")
+		}
+	}
+	waits, err := s.opt.Admin.Resend(ctx, r.ID, to, s.now())
+	if err != nil {
+		return nil, err
+	}
+	return &resentOutput{ResentView(r.ID, waits)}, nil
 }
 
 type listAttemptsInput struct {

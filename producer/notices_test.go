@@ -125,6 +125,36 @@ func TestANoticeIsShown(t *testing.T) {
 	require.Empty(t, want[api.Notice](d.call("merchant", "GET", "/v1/notices/"+told[2].ID, ""), 200).Deliveries[0].LastAttemptAt)
 }
 
+func TestANoticeIsResent(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	e, told := d.told()
+	other := want[api.Endpoint](d.call("merchant", "POST", "/v1/merchants/m_demo/endpoints", `{"url":"https://m.example/o"}`), 201)
+	d.call("merchant", "POST", "/v1/merchants/m_demo/endpoints/"+other.ID+"/pause", "")
+	path := "/v1/notices/" + told[0].ID + "/resend"
+
+	all := want[api.Resent](d.call("merchant", "POST", path, ""), 202)
+	require.Equal(t, told[0].ID, all.NoticeID)
+	require.Len(t, all.Waiting, 2)
+	require.Equal(t, "queued", all.Waiting[0].Reason)
+	require.Equal(t, "held", all.Waiting[1].Reason, "and the answer says so")
+	require.Len(t, want[api.Resent](d.call("operator", "POST", path, `{}`), 202).Waiting, 2)
+	one := want[api.Resent](d.call("operator", "POST", path, `{"endpoint_id":"`+e.ID+`"}`), 202)
+	require.Len(t, one.Waiting, 1)
+	require.Equal(t, e.ID, one.Waiting[0].EndpointID)
+	shown := want[api.Notice](d.call("merchant", "GET", "/v1/notices/"+told[0].ID, ""), 200)
+	require.Equal(t, []string{"waiting", "queued"}, []string{shown.Deliveries[0].State, shown.Deliveries[0].Reason})
+
+	before := d.store.waits
+	d.call("other", "POST", path, "").problem(api.NotFound)
+	d.call("app", "POST", path, "").problem(api.Forbidden)
+	d.call("merchant", "POST", "/v1/notices/"+ident.New[merchant.Notice]().String()+"/resend", "").problem(api.NotFound)
+	d.call("merchant", "POST", path, `{"endpoint_id":"`+ident.New[merchant.Endpoint]().String()+`"}`).problem(api.NotFound)
+	require.Equal(t, "body.endpoint_id", d.call("merchant", "POST", path, `{"endpoint_id":"x"}`).problem(api.Invalid).Errors[0].Location)
+	require.Equal(t, before, d.store.waits, "nothing has changed")
+	require.Contains(t, d.call("operator", "POST", "/v1/notices/"+told[3].ID+"/resend", "").problem(api.NotAllowed).Detail, "nobody wants it")
+}
+
 // What a merchant is told is for no other merchant's eyes, nor for an app's, and
 // nothing tells it from what is not there.
 func TestAnothersNoticesAreNotThere(t *testing.T) {

@@ -73,8 +73,13 @@ type Admin interface {
 	NoticeRecords(ctx context.Context, f merchant.NoticeFilter) ([]merchant.NoticeRecord, error)
 	NoticeRecord(ctx context.Context, id string) (merchant.NoticeRecord, error)
 	AttemptLog(ctx context.Context, f merchant.AttemptFilter) ([]merchant.Attempt, error)
-	// NoticeAttempts are all attempts of a notice, without what was answered.
+	// NoticeAttempts are all attempts of a notice, without what was answered, and
+	// NoticeDeliveries for whom it waits.
 	NoticeAttempts(ctx context.Context, id string) ([]merchant.Attempt, error)
+	NoticeDeliveries(ctx context.Context, id string) ([]merchant.Delivery, error)
+	// Resend has a notice told once more, to one endpoint or, when that is zero, to
+	// all that subscribe to it, and returns what waits for them.
+	Resend(ctx context.Context, id string, to merchant.EndpointID, now time.Time) ([]merchant.Delivery, error)
 
 	Tasks(ctx context.Context, f tasks.Filter) ([]tasks.Row, error)
 	// Requeue notes on the timeline of the task's order, if it has one, who

@@ -82,6 +82,7 @@ func routes() []route {
 
 		{get, "/v1/merchants/{id}/notices", "list-notices", selling, 200, "List what a merchant is told, newest first", on((*server).listNotices)},
 		{get, "/v1/notices/{notice}", "get-notice", selling, 200, "Show a notice, and how it stands at each endpoint", on((*server).getNotice)},
+		{post, "/v1/notices/{notice}/resend", "resend-notice", selling, 202, "Tell a notice once more, taken or not", on((*server).resendNotice)},
 		{get, "/v1/notices/{notice}/attempts", "list-attempts", selling, 200, "Show the tries of a notice, newest first", on((*server).listAttempts)},
 
 		{get, "/v1/event-types", "list-event-types", anyone, 200, "List what endpoints can be told", on((*server).listEventTypes)},

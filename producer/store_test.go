@@ -32,7 +32,8 @@ type memory struct {
 	notices   []merchant.NoticeRecord // newest first
 	tries     []merchant.Attempt      // of any of them, newest first
 	asked     merchant.NoticeFilter   // of the last list
-	unopened  error                   // what comes of opening a secret
+	waits     []merchant.Delivery
+	unopened  error // what comes of opening a secret
 	tasks     []tasks.Row
 	requeued  []string // by whom, and why
 	received  map[string][]byte

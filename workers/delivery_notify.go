@@ -190,6 +190,8 @@ func (w notify) untold(ctx context.Context, row tasks.Row, notice merchant.Notic
 }
 
 // seenTo are the endpoints that have taken a notice, and those for whom it waits.
+// What waits only because somebody asked for it does not count: nobody is called
+// when it comes to nothing.
 func (w notify) seenTo(ctx context.Context, noticeID string) (map[merchant.EndpointID]bool, error) {
 	is := map[merchant.EndpointID]bool{}
 	before, err := w.Store.NoticeAttempts(ctx, noticeID)
@@ -203,7 +205,9 @@ func (w notify) seenTo(ctx context.Context, noticeID string) (map[merchant.Endpo
 	}
 	waits, err := w.Store.NoticeDeliveries(ctx, noticeID)
 	for _, d := range waits {
-		is[d.EndpointID] = true
+		if !d.Asked {
+			is[d.EndpointID] = true
+		}
 	}
 	return is, err
 }

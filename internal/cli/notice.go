@@ -17,7 +17,7 @@ import (
 )
 
 func newNotice() *cobra.Command {
-	return group("notice", "Look at what merchants are told, and at each try of it", newNoticeList(), newNoticeShow(), newNoticeAttempts())
+	return group("notice", "Look at what merchants are told, and at each try of it", newNoticeList(), newNoticeShow(), newNoticeAttempts(), newNoticeResend())
 }
 
 func newNoticeShow() *cobra.Command {
@@ -42,7 +42,11 @@ func newNoticeShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			view := producer.NoticeDetail(r, endpoints, attempts)
+			waits, err := d.NoticeDeliveries(c.Context(), r.ID)
+			if err != nil {
+				return err
+			}
+			view := producer.NoticeDetail(r, endpoints, attempts, waits)
 			if asJSON {
 				return printJSON(c.OutOrStdout(), view)
 			}
@@ -70,9 +74,9 @@ func showNotice(c *cobra.Command, n api.Notice) {
 	fact("last error", n.LastError)
 	if len(n.Deliveries) > 0 {
 		fmt.Fprintln(out)
-		t := newTable(c, "endpoint", "url", "state", "tries", "last try (utc)", "status", "last error")
+		t := newTable(c, "endpoint", "url", "state", "why", "tries", "last try (utc)", "status", "last error")
 		for _, d := range n.Deliveries {
-			t.row(d.EndpointID, d.URL, d.State, strconv.Itoa(d.Attempts), at(d.LastAttemptAt), statusText(d.LastStatus), d.LastError)
+			t.row(d.EndpointID, d.URL, d.State, d.Reason, strconv.Itoa(d.Attempts), at(d.LastAttemptAt), statusText(d.LastStatus), d.LastError)
 		}
 		t.print()
 	}

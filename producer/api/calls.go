@@ -203,7 +203,7 @@ type NoticeFilter struct {
 	Type         string
 	State        string // undelivered or delivered
 	Order        string // about this one
-	Endpoint     string // tried at this one
+	Endpoint     string // tried at this one, or waiting for it
 	Limit        int    // 1 to 199; 0 means 50
 	Cursor       string
 }
@@ -218,6 +218,16 @@ func (c *Client) Notices(ctx context.Context, merchantID string, f NoticeFilter)
 // Notice shows a notice with its body, and how it stands at each endpoint.
 func (c *Client) Notice(ctx context.Context, id string) (*Notice, error) {
 	return call[Notice](ctx, c, request{method: http.MethodGet, path: []string{"v1", "notices", id}})
+}
+
+// ResendNotice has a notice told once more, taken or not: to one endpoint or, when
+// endpointID is "", to all that subscribe to its type.
+func (c *Client) ResendNotice(ctx context.Context, id, endpointID string) (*Resent, error) {
+	r := request{method: http.MethodPost, path: []string{"v1", "notices", id, "resend"}}
+	if endpointID != "" {
+		r.body = Resend{EndpointID: endpointID}
+	}
+	return call[Resent](ctx, c, r)
 }
 
 // NoticeAttempts shows a page of the tries of a notice, newest first: of the

@@ -28,6 +28,27 @@ type Delivered struct {
 	LastAttemptAt time.Time `json:"last_attempt_at,omitzero"`
 	LastStatus    int       `json:"last_status,omitempty" doc:"The HTTP status of the last answer; absent when there was none."`
 	LastError     string    `json:"last_error,omitempty" doc:"Why the last try failed."`
+	Reason        string    `json:"reason,omitempty" enum:"queued,recovery,retry,throttled,paused,held" doc:"Of one that waits in the endpoint's backlog: why. queued: there was no room yet. recovery: it is part of a recovery, and goes behind all others. retry: a try failed. throttled: the endpoint asked for a pause. paused: the endpoint fails, and is only probed. held: it is paused by hand, or disabled."`
+	NextTryAt     time.Time `json:"next_try_at,omitzero" doc:"The same: when it is tried, if its endpoint may be told then."`
+}
+
+// Resend says to which endpoint a notice goes once more. All of it may be left out.
+type Resend struct {
+	EndpointID string `json:"endpoint_id,omitempty" maxLength:"36" example:"01970000-0000-7000-8000-000000000001" doc:"One of the merchant's endpoints; every one that subscribes to the notice's type when left out."`
+}
+
+// Resent is for whom a notice waits that was asked for once more.
+type Resent struct {
+	NoticeID string    `json:"notice_id" format:"uuid" doc:"The webhook-id: the same as before."`
+	Waiting  []Waiting `json:"waiting" doc:"One for each endpoint that it goes to."`
+}
+
+// Waiting is a notice that waits for an endpoint.
+type Waiting struct {
+	EndpointID string    `json:"endpoint_id" format:"uuid"`
+	Reason     string    `json:"reason" enum:"queued,recovery,retry,throttled,paused,held" doc:"queued: it goes now. held: the endpoint is paused by hand, or disabled: it goes when somebody resumes it. paused: the endpoint fails, and is only probed: it goes when a probe succeeds. throttled: the endpoint asked for a pause."`
+	InFlight   bool      `json:"in_flight,omitempty" doc:"It is being told just now: that counts."`
+	DueAt      time.Time `json:"due_at"`
 }
 
 // NoticePage is one page of a merchant's notices, newest first.
