@@ -243,8 +243,11 @@ func queueWaiting(b *pgx.Batch, list []*tasks.Landing) map[waiting]merchant.Deli
 	return live
 }
 
-// subscribes says in SQL that an endpoint e is told of a notice n.
-const subscribes = `(e.events = '{}' OR EXISTS (SELECT FROM unnest(e.events) AS s WHERE s = n.type OR s LIKE '%.*' AND starts_with(n.type, left(s, -1))))`
+// subscribes says in SQL that an endpoint e is told of a type of notice, as
+// merchant.Endpoint.Subscribes does.
+func subscribes(eventType string) string {
+	return `(e.events = '{}' OR EXISTS (SELECT FROM unnest(e.events) AS s WHERE s = ` + eventType + ` OR s LIKE '%.*' AND starts_with(` + eventType + `, left(s, -1))))`
+}
 
 // queueTaken takes away the dead tasks of those notices that by now every endpoint
 // has taken which is to hear of them: there is nothing left that an operator could
@@ -255,7 +258,7 @@ func queueTaken(b *pgx.Batch, notices []string) {
 	}
 	b.Queue(`WITH over AS (
 			SELECT o.ctid FROM unnest($1::uuid[]) AS v (id) JOIN notices n USING (id) JOIN outbox o ON o.kind = CASE n.type WHEN $2 THEN $3 ELSE $4 END AND o.subject = n.id
-			WHERE o.dead_at IS NOT NULL AND NOT EXISTS (SELECT FROM endpoints e WHERE e.merchant_id = n.merchant_id AND `+subscribes+`
+			WHERE o.dead_at IS NOT NULL AND NOT EXISTS (SELECT FROM endpoints e WHERE e.merchant_id = n.merchant_id AND `+subscribes("n.type")+`
 				AND NOT EXISTS (SELECT FROM notice_attempts t WHERE t.notice_id = n.id AND t.endpoint_id = e.id AND t.ok))
 			FOR UPDATE OF o SKIP LOCKED
 		) DELETE FROM outbox o USING over WHERE o.ctid = over.ctid`,

@@ -58,6 +58,7 @@ type noticeAttemptModel struct {
 	TLSUS       int64               `bun:"tls_us"`
 	Headers     answerHeaders       `bun:"headers,type:jsonb"`
 	Truncated   bool                `bun:"truncated"`
+	Pulled      bool                `bun:"pulled"`
 }
 
 // attempt is the try as it was, but for what was read out of its answer: that
@@ -65,7 +66,7 @@ type noticeAttemptModel struct {
 func (a noticeAttemptModel) attempt() merchant.Attempt {
 	us := func(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
 	t := merchant.Attempt{
-		EndpointID: a.EndpointID, At: a.At.UTC(), OK: a.OK, HTTPStatus: a.HTTPStatus,
+		EndpointID: a.EndpointID, At: a.At.UTC(), OK: a.OK, Pulled: a.Pulled, HTTPStatus: a.HTTPStatus,
 		Duration: time.Duration(a.DurationMS) * time.Millisecond, Error: a.Error,
 		Timing: merchant.Timing{DNS: us(a.DNSUS), Connect: us(a.ConnectUS), TLS: us(a.TLSUS), FirstByte: us(a.FirstByteUS)},
 		Answer: merchant.Answer{Body: a.Answer, Truncated: a.Truncated},

@@ -41,6 +41,7 @@ func bodyOf(r producer.Route) string {
 		"create-endpoint": `{"url":"https://m.example/n"}`, "change-endpoint": `{"url":"https://m.example/n"}`, "create-refund": `{"amount":1,"reason":"r"}`,
 		"accept-payment": `{"note":"n"}`, "return-payment": `{"note":"n"}`, "resolve-conflict": `{"outcome":"refunded","note":"n"}`,
 		"retry-refund": `{"note":"n"}`, "pay-out-refund": `{"voucher":"v","note":"n"}`, "cancel-refund": `{"note":"n"}`,
+		"ack-undelivered": `{"ids":["01939b1c-5f4a-7c3e-9a00-c0ffee00ab00"]}`, "recover-endpoint": `{"since":"2026-01-01T00:00:00Z"}`,
 	}[r.ID]
 }
 

@@ -63,6 +63,36 @@ func (m *memory) NoticeDeliveries(_ context.Context, id string) (list []merchant
 	return list, nil
 }
 
+func (m *memory) Undelivered(_ context.Context, f merchant.UndeliveredFilter) (list []merchant.Undelivered, err error) {
+	if err := m.endpoint(f.MerchantID, f.Endpoint, func(int) {}); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, u := range m.undelivered {
+		if (f.After.IsZero() || u.WaitsFrom.After(f.After.At)) && len(list) < f.Limit {
+			list = append(list, u)
+		}
+	}
+	return list, m.fails
+}
+
+func (m *memory) Acknowledge(_ context.Context, merchantID string, id merchant.EndpointID, notices []string, _ time.Time) (n int, err error) {
+	if err := m.endpoint(merchantID, id, func(int) {}); err != nil {
+		return 0, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i, notice := range notices {
+		if !slices.ContainsFunc(m.notices, func(r merchant.NoticeRecord) bool { return r.ID == notice }) {
+			return 0, order.Invalid{{Field: fmt.Sprintf("ids[%d]", i), Message: "the merchant has no such notice"}}
+		}
+	}
+	before := len(m.undelivered)
+	m.undelivered = slices.DeleteFunc(m.undelivered, func(u merchant.Undelivered) bool { return slices.Contains(notices, u.ID) })
+	return before - len(m.undelivered), nil
+}
+
 func (m *memory) Resend(_ context.Context, id string, to merchant.EndpointID, now time.Time) (list []merchant.Delivery, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -48,13 +48,15 @@ func ResentView(noticeID string, waits []merchant.Delivery) api.Resent {
 // AttemptView is a try of a notice.
 func AttemptView(noticeID string, a merchant.Attempt) api.NoticeAttempt {
 	v := api.NoticeAttempt{
-		EndpointID: a.EndpointID.String(), At: utc(a.At), OK: a.OK, Status: a.HTTPStatus, Class: string(a.Class()), Error: a.Error,
+		EndpointID: a.EndpointID.String(), At: utc(a.At), OK: a.OK, Pulled: a.Pulled, Status: a.HTTPStatus, Class: string(a.Class()), Error: a.Error,
 		Times: api.Times{
 			DNS: milliseconds(a.Timing.DNS), Connect: milliseconds(a.Timing.Connect), TLS: milliseconds(a.Timing.TLS),
 			FirstByte: milliseconds(a.Timing.FirstByte), Total: milliseconds(a.Duration),
 		},
-		RequestHeaders: merchant.RequestHeaders(noticeID, a.At),
-		Answer:         answerView(a.Answer),
+		Answer: answerView(a.Answer),
+	}
+	if !a.Pulled {
+		v.RequestHeaders = merchant.RequestHeaders(noticeID, a.At)
 	}
 	if a.Remote.IsValid() {
 		v.Remote = a.Remote.String()

@@ -171,7 +171,11 @@ func logCursor(p merchant.Place) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(p.At.UTC().Format(time.RFC3339Nano) + " " + p.ID))
 }
 
-func readLogCursor(cursor string) (p merchant.Place, err error) {
+func readLogCursor(cursor string) (merchant.Place, error) {
+	return readCursorOf("query.cursor", cursor)
+}
+
+func readCursorOf(where, cursor string) (p merchant.Place, err error) {
 	if cursor == "" {
 		return p, nil
 	}
@@ -180,7 +184,7 @@ func readLogCursor(cursor string) (p merchant.Place, err error) {
 	at, badTime := time.Parse(time.RFC3339Nano, when)
 	key, badID := uuid.Parse(id)
 	if err != nil || badTime != nil || badID != nil {
-		return p, invalid("query.cursor", "want the next_cursor of an answer, as it was")
+		return p, invalid(where, "want the next_cursor of an answer, as it was")
 	}
 	return merchant.Place{At: at, ID: key.String()}, nil
 }

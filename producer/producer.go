@@ -77,6 +77,11 @@ type Admin interface {
 	// NoticeDeliveries for whom it waits.
 	NoticeAttempts(ctx context.Context, id string) ([]merchant.Attempt, error)
 	NoticeDeliveries(ctx context.Context, id string) ([]merchant.Delivery, error)
+	// Undelivered is a page of what an endpoint has yet to acknowledge, what has
+	// waited longest first; Acknowledge notes that the merchant has fetched some of
+	// it, and says how much of that was new.
+	Undelivered(ctx context.Context, f merchant.UndeliveredFilter) ([]merchant.Undelivered, error)
+	Acknowledge(ctx context.Context, merchantID string, id merchant.EndpointID, notices []string, now time.Time) (int, error)
 	// Resend has a notice told once more, to one endpoint or, when that is zero, to
 	// all that subscribe to it, and returns what waits for them.
 	Resend(ctx context.Context, id string, to merchant.EndpointID, now time.Time) ([]merchant.Delivery, error)

@@ -78,6 +78,8 @@ func routes() []route {
 		{post, "/v1/merchants/{id}/endpoints/{endpoint}/pause", "pause-endpoint", selling, 200, "Stop sending notices to an endpoint", on((*server).pauseEndpoint)},
 		{post, "/v1/merchants/{id}/endpoints/{endpoint}/resume", "resume-endpoint", selling, 200, "Send notices to an endpoint again", on((*server).resumeEndpoint)},
 		{post, "/v1/merchants/{id}/endpoints/{endpoint}/test", "test-endpoint", selling, 200, "Send an endpoint a test now, and see what it makes of it", on((*server).testEndpoint)},
+		{get, "/v1/merchants/{id}/endpoints/{endpoint}/undelivered", "list-undelivered", selling, 200, "Fetch what an endpoint has yet to acknowledge, oldest first", on((*server).listUndelivered)},
+		{post, "/v1/merchants/{id}/endpoints/{endpoint}/undelivered/ack", "ack-undelivered", selling, 200, "Acknowledge notices that were fetched", on((*server).ackUndelivered)},
 		{del, "/v1/merchants/{id}/endpoints/{endpoint}", "delete-endpoint", selling, 204, "Take an endpoint away", on((*server).deleteEndpoint)},
 
 		{get, "/v1/merchants/{id}/notices", "list-notices", selling, 200, "List what a merchant is told, newest first", on((*server).listNotices)},

@@ -19,25 +19,26 @@ import (
 // anything: one change at a time, the closure run twice, answers of
 // Idempotency-Keys kept with what they made.
 type memory struct {
-	mu        sync.Mutex
-	orders    map[order.ID]*order.Order
-	events    map[order.ID][]order.Event
-	kept      map[[2]string]keptAnswer
-	stock     map[[2]string]*order.Stock
-	counted   []order.Actor // who set stock, in turn
-	merchants map[string]merchant.Merchant
-	endpoints []merchant.Endpoint
-	rotations []merchant.Rotation
-	keyless   bool                    // it can keep no secret
-	notices   []merchant.NoticeRecord // newest first
-	tries     []merchant.Attempt      // of any of them, newest first
-	asked     merchant.NoticeFilter   // of the last list
-	waits     []merchant.Delivery
-	unopened  error // what comes of opening a secret
-	tasks     []tasks.Row
-	requeued  []string // by whom, and why
-	received  map[string][]byte
-	fails     error // what every call returns, when set
+	mu          sync.Mutex
+	orders      map[order.ID]*order.Order
+	events      map[order.ID][]order.Event
+	kept        map[[2]string]keptAnswer
+	stock       map[[2]string]*order.Stock
+	counted     []order.Actor // who set stock, in turn
+	merchants   map[string]merchant.Merchant
+	endpoints   []merchant.Endpoint
+	rotations   []merchant.Rotation
+	keyless     bool                    // it can keep no secret
+	notices     []merchant.NoticeRecord // newest first
+	tries       []merchant.Attempt      // of any of them, newest first
+	asked       merchant.NoticeFilter   // of the last list
+	waits       []merchant.Delivery
+	undelivered []merchant.Undelivered
+	unopened    error // what comes of opening a secret
+	tasks       []tasks.Row
+	requeued    []string // by whom, and why
+	received    map[string][]byte
+	fails       error // what every call returns, when set
 }
 
 type keptAnswer struct {

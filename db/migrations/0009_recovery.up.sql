@@ -1,5 +1,5 @@
 -- What is told once more because somebody asked for it: one notice (resend), or
--- all of a time (recoveries)..
+-- all of a time (recoveries).
 CREATE TABLE recoveries (
     id          uuid        PRIMARY KEY,
     merchant_id text        COLLATE "C" NOT NULL,

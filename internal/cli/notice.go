@@ -151,7 +151,10 @@ func attemptCells(a merchant.Attempt) []string {
 	if a.Remote.IsValid() {
 		remote = a.Remote.String()
 	}
-	if !a.OK {
+	switch {
+	case a.Pulled:
+		verdict = "fetched by the merchant"
+	case !a.OK:
 		verdict = a.Error
 	}
 	more := ""

@@ -220,6 +220,19 @@ func (c *Client) Notice(ctx context.Context, id string) (*Notice, error) {
 	return call[Notice](ctx, c, request{method: http.MethodGet, path: []string{"v1", "notices", id}})
 }
 
+// Undelivered fetches a page of what an endpoint has yet to acknowledge, oldest
+// first: the first when after is "". limit is 1 to 199; 0 means 50.
+func (c *Client) Undelivered(ctx context.Context, merchantID, endpointID string, limit int, after string) (*UndeliveredPage, error) {
+	q := query("limit", number(limit), "after", after)
+	return call[UndeliveredPage](ctx, c, request{method: http.MethodGet, path: endpointPath(merchantID, endpointID, "undelivered"), query: q})
+}
+
+// AckUndelivered acknowledges notices that were fetched: up to 200 at once. They
+// wait for the endpoint no more.
+func (c *Client) AckUndelivered(ctx context.Context, merchantID, endpointID string, ids ...string) (*Acknowledged, error) {
+	return call[Acknowledged](ctx, c, request{method: http.MethodPost, path: endpointPath(merchantID, endpointID, "undelivered", "ack"), body: Acknowledge{IDs: ids}})
+}
+
 // ResendNotice has a notice told once more, taken or not: to one endpoint or, when
 // endpointID is "", to all that subscribe to its type.
 func (c *Client) ResendNotice(ctx context.Context, id, endpointID string) (*Resent, error) {

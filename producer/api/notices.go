@@ -62,13 +62,14 @@ type NoticeAttempt struct {
 	EndpointID string    `json:"endpoint_id" format:"uuid"`
 	At         time.Time `json:"at" doc:"When it began."`
 	OK         bool      `json:"ok" doc:"The endpoint took it."`
+	Pulled     bool      `json:"pulled,omitempty" doc:"Nobody was called: the merchant fetched it and acknowledged it by POST …/undelivered/ack."`
 	Status     int       `json:"status,omitempty" doc:"The answer's HTTP status; absent when there was none."`
 	Class      string    `json:"class,omitempty" enum:"stopped,blocked,secret,dns,refused,unreachable,tls,timeout,reset,redirect,status,unacknowledged" doc:"The kind of failure."`
 	Error      string    `json:"error,omitempty" doc:"Why it failed, in words: the class, a colon and a sentence."`
 	Remote     string    `json:"remote,omitempty" example:"203.0.113.7:443" doc:"Whom we connected to, or tried to."`
 	Times      Times     `json:"times_ms" doc:"Where the time went, in milliseconds. Of a kept connection there are only the last two."`
 
-	RequestHeaders map[string]string `json:"request_headers" doc:"What was sent, without webhook-signature."`
+	RequestHeaders map[string]string `json:"request_headers,omitempty" doc:"What was sent, without webhook-signature."`
 	Answer         *Answer           `json:"answer,omitempty" doc:"What came back, as far as it is kept: of an answer that acknowledges the body alone."`
 }
 
@@ -87,6 +88,35 @@ type Answer struct {
 	Body       string            `json:"body,omitempty" doc:"At most 16 KiB."`
 	BodyBase64 string            `json:"body_base64,omitempty" doc:"In place of body when that is not UTF-8."`
 	Truncated  bool              `json:"truncated,omitempty" doc:"There was more of it, or it broke off."`
+}
+
+// Undelivered is a notice that an endpoint has yet to acknowledge.
+type Undelivered struct {
+	ID        string          `json:"id" format:"uuid" doc:"The webhook-id."`
+	Type      string          `json:"type" example:"order.paid"`
+	CreatedAt time.Time       `json:"created_at" doc:"When it was written, in the same commit as what it tells of."`
+	WaitsFrom time.Time       `json:"waits_from" doc:"Since when it waits: the list goes by this."`
+	Reason    string          `json:"reason" enum:"queued,recovery,retry,throttled,paused,held,dead" doc:"Why it waits. dead: its tries are at their end."`
+	Attempts  int             `json:"attempts" doc:"Tries that failed, and count."`
+	LastError string          `json:"last_error,omitempty" doc:"Why the last try failed."`
+	Body      json.RawMessage `json:"body" doc:"What would be sent, to the byte."`
+}
+
+// UndeliveredPage is one page of what an endpoint has yet to acknowledge, what has
+// waited longest first.
+type UndeliveredPage struct {
+	Notices    []Undelivered `json:"notices"`
+	NextCursor string        `json:"next_cursor,omitempty" doc:"Hand it back as after for the next page; absent on the last."`
+}
+
+// Acknowledge names notices that were fetched, and are not to be told any more.
+type Acknowledge struct {
+	IDs []string `json:"ids" minItems:"1" maxItems:"200" maxLength:"36" doc:"Their ids."`
+}
+
+// Acknowledged says how many of the notices were new.
+type Acknowledged struct {
+	Acknowledged int `json:"acknowledged" doc:"How many the endpoint had not acknowledged before: 0 when it is asked twice."`
 }
 
 // NoticeAttemptPage is one page of the tries of a notice, newest first.
