@@ -107,6 +107,15 @@ var audit = []struct{ check, sql string }{
 	{"what waits for an endpoint is a notice that it has not taken, or was asked for once more", `
 		SELECT format('notice %s waits for endpoint %s', d.notice_id, d.endpoint_id) FROM deliveries d LEFT JOIN notices n ON n.id = d.notice_id
 		WHERE n.id IS NULL OR NOT d.asked AND EXISTS (SELECT 1 FROM notice_attempts t WHERE t.notice_id = d.notice_id AND t.endpoint_id = d.endpoint_id AND t.ok)`},
+	{"a recovery that runs is looked after", `
+		SELECT format('recovery %s is running, and nothing walks it', r.id) FROM recoveries r
+		LEFT JOIN outbox b ON b.kind = 'endpoint:recover' AND b.subject = r.id WHERE r.state = 'running' AND b.subject IS NULL`},
+	{"what waits by a recovery waits while that runs", `
+		SELECT format('notice %s waits for endpoint %s by recovery %s, which is %s', d.notice_id, d.endpoint_id, d.recovery_id, coalesce(r.state, 'not there')) FROM deliveries d
+		LEFT JOIN recoveries r ON r.id = d.recovery_id WHERE d.recovery_id IS NOT NULL AND NOT d.in_flight AND r.state IS DISTINCT FROM 'running'`},
+	{"no more comes of a recovery than was queued", `
+		SELECT format('recovery %s has queued %s of %s: %s delivered, %s failed, %s waiting', r.id, r.queued, r.checked, r.delivered, r.failed, count(d.notice_id)) FROM recoveries r
+		LEFT JOIN deliveries d ON d.recovery_id = r.id GROUP BY r.id HAVING r.queued > r.checked OR r.delivered + r.failed + count(d.notice_id) > r.queued`},
 	{"nothing is owed that is done", `
 		SELECT format('order %s is %s and its %s is still owed', o.id, o.status, b.kind) FROM outbox b
 		JOIN orders o ON o.id = overlay(b.subject::text PLACING '00' FROM 35)::uuid

@@ -56,6 +56,9 @@ func TestTheAuditBites(t *testing.T) {
 		"the timeline has no gap and ends in the order's status": {"UPDATE order_events SET seq = seq + 1 WHERE type = 'order.paid'", "UPDATE order_events SET seq = seq - 1 WHERE type = 'order.paid'"},
 		"what must still happen is owed":                         {"UPDATE outbox SET kind = 'order:closed' WHERE kind = 'order:close'", "UPDATE outbox SET kind = 'order:close' WHERE kind = 'order:closed'"},
 		"a paid order's merchant is told":                        {"UPDATE outbox SET kind = 'x' WHERE kind = 'delivery:notify'", "UPDATE outbox SET kind = 'delivery:notify' WHERE kind = 'x'"},
+		"a recovery that runs is looked after":                   {aRecovery("running", 0), "DELETE FROM recoveries"},
+		"what waits by a recovery waits while that runs":         {aRecovery("done", 2) + "; " + aDelivery, "DELETE FROM recoveries; DELETE FROM deliveries"},
+		"no more comes of a recovery than was queued":            {aRecovery("done", 0) + "; " + aDelivery, "DELETE FROM recoveries; DELETE FROM deliveries"},
 		"nothing is owed that is done":                           {"INSERT INTO outbox (kind, subject, due_at, created_at) SELECT 'order:complete', id, now(), now() FROM orders WHERE status = 'paid'", "DELETE FROM outbox WHERE kind = 'order:complete'"},
 		"no order skips a state":                                 {"UPDATE order_events SET status = 'completed' WHERE type = 'order.paid'", "UPDATE order_events SET status = 'paid' WHERE type = 'order.paid'"},
 		"a refund that was asked for is followed up":             {refundOf("processing", "1"), "DELETE FROM refunds"},
@@ -117,6 +120,15 @@ func must[T any](v T, err error) T {
 	}
 	return v
 }
+
+// aRecovery makes one that has queued so many, and aDelivery a delivery of it.
+func aRecovery(state string, queued int) string {
+	return fmt.Sprintf(`INSERT INTO recoveries (id, merchant_id, endpoint_id, since, until, everything, state, checked, queued, at, at_id, created_at, moved_at)
+		SELECT id, 'm_1', id, now(), now(), true, '%s', %d, %d, now(), id, now(), now() FROM orders LIMIT 1`, state, queued, queued)
+}
+
+const aDelivery = `INSERT INTO deliveries (notice_id, endpoint_id, type, due_at, reason, created_at, recovery_id, asked)
+	SELECT n.id, r.endpoint_id, n.type, now(), 'recovery', now(), r.id, true FROM notices n, recoveries r LIMIT 1`
 
 // refundOf makes a refund of the one payment that was made.
 func refundOf(status, amount string) string {

@@ -136,9 +136,13 @@ func (w *writes) queueBells(b *pgx.Batch) {
 
 // handOn owes anew, to whatever endpoint there is, the orders that an endpoint
 // which is gone should have heard of: without that nothing is delivered. All else
-// only it wanted to know, or was asked for to be told to it once more.
+// only it wanted to know, or was asked for to be told to it once more. Its recovery ends.
 func handOn(ctx context.Context, tx bun.IDB, id merchant.EndpointID, now time.Time) error {
-	_, err := tx.NewRaw(`WITH gone AS (DELETE FROM deliveries WHERE endpoint_id = ? RETURNING notice_id, type, asked)
+	_, err := tx.NewRaw("UPDATE recoveries SET state = ?, ended_at = ? WHERE endpoint_id = ? AND state = ?", merchant.RecoveryCancelled, now, id, merchant.RecoveryRunning).Exec(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = tx.NewRaw(`WITH gone AS (DELETE FROM deliveries WHERE endpoint_id = ? RETURNING notice_id, type, asked)
 		INSERT INTO outbox (kind, subject, due_at, generation, created_at) SELECT ?, notice_id, ?, 1, ? FROM gone WHERE type = ? AND NOT asked ON CONFLICT DO NOTHING`,
 		id, tasks.DeliveryNotify, now, now, merchant.OrderPaid).Exec(ctx)
 	return err

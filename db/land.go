@@ -33,6 +33,8 @@ type landing struct {
 	told      []merchant.Delivery // of these, what was taken that somebody had asked for
 	put       []merchant.Delivery // changed
 	met       map[merchant.EndpointID]bool
+	cancelled map[waiting]bool // whose recovery is
+	recovered map[merchant.RecoveryID]recovered
 	news      []endpointNews
 }
 
@@ -41,6 +43,9 @@ type waiting struct {
 	notice   string
 	endpoint merchant.EndpointID
 }
+
+// recovered is how much of a recovery has come to its end.
+type recovered struct{ delivered, failed int64 }
 
 // endpointNews is what became of an endpoint, and how it was then.
 type endpointNews struct {
@@ -51,7 +56,8 @@ type endpointNews struct {
 func (s *Store) landBatch(ctx context.Context, conn *pgxpool.Conn, list []*tasks.Landing) ([]error, []tasks.Key, error) {
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
-	l := &landing{endpoints: queueEndpoints(b, list), live: queueWaiting(b, list), met: map[merchant.EndpointID]bool{}}
+	l := &landing{endpoints: queueEndpoints(b, list), met: map[merchant.EndpointID]bool{}, cancelled: map[waiting]bool{}, recovered: map[merchant.RecoveryID]recovered{}}
+	l.live = queueWaiting(b, list, l.cancelled)
 	if err := exec(ctx, conn, b); err != nil {
 		return nil, nil, err
 	}
@@ -102,8 +108,13 @@ func (l *landing) land(one *tasks.Landing) error {
 		return tasks.ErrGone
 	}
 	d, fate := d.After(one.Sight.Attempt, schedule, state, l.now, rand.Float64())
+	l.count(d, fate)
 	switch fate {
 	case merchant.Again:
+		if d.Asked && l.cancelled[key] { // it was let finish, and that is all
+			l.end(d)
+			return nil
+		}
 		l.live[key] = d
 		l.put = append(l.put, d)
 	case merchant.Dead:
@@ -138,6 +149,23 @@ func (l *landing) log(one *tasks.Landing) {
 	if err == nil && one.Sight.Class() != merchant.Stopped {
 		l.tries = append(l.tries, tryRow{tasks.Subject(id), one.Sight.Attempt})
 	}
+}
+
+// count counts what has come to its end for its recovery, if it is part of one.
+func (l *landing) count(d merchant.Delivery, fate merchant.Fate) {
+	if d.Recovery.IsZero() {
+		return
+	}
+	n := l.recovered[d.Recovery]
+	switch fate {
+	case merchant.Told:
+		n.delivered++
+	case merchant.Gone, merchant.Dead:
+		n.failed++
+	default:
+		return
+	}
+	l.recovered[d.Recovery] = n
 }
 
 func (l *landing) end(d merchant.Delivery) {
@@ -224,19 +252,25 @@ func queueEndpoints(b *pgx.Batch, list []*tasks.Landing) map[merchant.EndpointID
 	return found
 }
 
-// queueWaiting locks the deliveries that still wait.
-func queueWaiting(b *pgx.Batch, list []*tasks.Landing) map[waiting]merchant.Delivery {
+// queueWaiting locks the deliveries that still wait, and notes those whose recovery
+// was cancelled.
+func queueWaiting(b *pgx.Batch, list []*tasks.Landing, cancelled map[waiting]bool) map[waiting]merchant.Delivery {
 	live := map[waiting]merchant.Delivery{}
-	b.Queue(`SELECT d.notice_id, d.endpoint_id, d.type, d.due_at, d.in_flight, d.generation, d.attempts, d.reason, d.last_error, d.created_at, d.recovery_id, d.asked
+	b.Queue(`SELECT d.notice_id, d.endpoint_id, d.type, d.due_at, d.in_flight, d.generation, d.attempts, d.reason, d.last_error, d.created_at, d.recovery_id, d.asked,
+			CASE WHEN d.recovery_id IS NULL THEN false ELSE EXISTS (SELECT FROM recoveries r WHERE r.id = d.recovery_id AND r.state = 'cancelled') END
 		FROM deliveries d JOIN unnest($1::uuid[], $2::uuid[]) AS v (notice_id, endpoint_id) USING (notice_id, endpoint_id) ORDER BY d.notice_id, d.endpoint_id FOR UPDATE OF d`,
 		col(list, func(l *tasks.Landing) string { return l.Delivery.NoticeID }), col(list, func(l *tasks.Landing) [16]byte { return l.Delivery.EndpointID }),
 	).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
-			var m deliveryModel
-			if err := rows.Scan(&m.NoticeID, &m.EndpointID, &m.Type, &m.DueAt, &m.InFlight, &m.Generation, &m.Attempts, &m.Reason, &m.LastError, &m.CreatedAt, &m.RecoveryID, &m.Asked); err != nil {
+			var (
+				m   deliveryModel
+				off bool
+			)
+			if err := rows.Scan(&m.NoticeID, &m.EndpointID, &m.Type, &m.DueAt, &m.InFlight, &m.Generation, &m.Attempts, &m.Reason, &m.LastError, &m.CreatedAt, &m.RecoveryID, &m.Asked, &off); err != nil {
 				return err
 			}
-			live[waiting{m.NoticeID.String(), m.EndpointID}] = m.delivery()
+			key := waiting{m.NoticeID.String(), m.EndpointID}
+			live[key], cancelled[key] = m.delivery(), off
 		}
 		return rows.Err()
 	})
@@ -280,6 +314,7 @@ func (l *landing) queueBacklog(b *pgx.Batch) {
 			col(list, func(d merchant.Delivery) int { return d.Attempts }), col(list, func(d merchant.Delivery) string { return string(d.Reason) }),
 			col(list, func(d merchant.Delivery) string { return d.LastError }))
 	}
+	l.queueRecovered(b)
 	if len(l.met) > 0 {
 		var ids [][16]byte
 		var healths []string
@@ -288,4 +323,19 @@ func (l *landing) queueBacklog(b *pgx.Batch) {
 		}
 		b.Queue(`UPDATE endpoints e SET health = v.health::jsonb FROM unnest($1::uuid[], $2::text[]) AS v (id, health) WHERE e.id = v.id`, ids, healths)
 	}
+}
+
+// queueRecovered counts for the recoveries what has come to its end. Their rows are
+// nobody else's: whoever changes one holds its endpoint.
+func (l *landing) queueRecovered(b *pgx.Batch) {
+	if len(l.recovered) == 0 {
+		return
+	}
+	var ids [][16]byte
+	var delivered, failed []int64
+	for id, n := range l.recovered {
+		ids, delivered, failed = append(ids, id), append(delivered, n.delivered), append(failed, n.failed)
+	}
+	b.Queue(`UPDATE recoveries r SET delivered = r.delivered + v.delivered, failed = r.failed + v.failed, moved_at = $4
+		FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS v (id, delivered, failed) WHERE r.id = v.id`, ids, delivered, failed, l.now)
 }

@@ -61,7 +61,7 @@
 // oldest tasks.CountMost are counted.
 //
 //	orderflow_deliveries_up                        gauge  -       1 when they could be counted
-//	orderflow_deliveries_waiting                   gauge  reason  notices that wait: queued, retry, throttled, paused (its endpoint is only probed), held (by hand, or disabled)
+//	orderflow_deliveries_waiting                   gauge  reason  notices that wait: queued, recovery (behind all others), retry, throttled, paused (its endpoint is only probed), held (by hand, or disabled)
 //	orderflow_deliveries_oldest_timestamp_seconds  gauge  reason  since when the oldest of them waits; absent without one
 //	orderflow_endpoints                            gauge  state   endpoints that are healthy, slow, failing, paused, disabled; held: paused by hand
 //

@@ -94,6 +94,7 @@ func TestTheDocumentsWordsAreTheDomains(t *testing.T) {
 		"Delivered/state":       texts(merchant.NoticeStates()...),
 		"NoticeAttempt/class":   texts(merchant.Classes()...),
 		"Delivered/reason":      texts(merchant.Reasons()...),
+		"Recovery/state":        texts(merchant.RecoveryStates()...),
 		"Undelivered/reason":    texts(append(merchant.Reasons(), merchant.GivenUp)...),
 		"Waiting/reason":        texts(merchant.Reasons()...),
 		"EndpointTest/verifies": texts(merchant.Verifies, merchant.DoesNotVerify, merchant.NotKnown),

@@ -93,6 +93,65 @@ func (m *memory) Acknowledge(_ context.Context, merchantID string, id merchant.E
 	return before - len(m.undelivered), nil
 }
 
+func (m *memory) StartRecovery(_ context.Context, r merchant.Recovery, now time.Time) (merchant.Recovery, error) {
+	if r.Until.IsZero() || r.Until.After(now) {
+		r.Until = now
+	}
+	if err := m.endpoint(r.MerchantID, r.EndpointID, func(int) {}); err != nil {
+		return r, err
+	}
+	if err := r.Check(now); err != nil {
+		return r, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, other := range m.recoveries {
+		if other.EndpointID == r.EndpointID && other.State == merchant.RecoveryRunning {
+			return r, &merchant.UnderwayError{Recovery: other.ID}
+		}
+	}
+	r.State, r.CreatedAt = merchant.RecoveryRunning, now
+	m.recoveries = append([]merchant.Recovery{r}, m.recoveries...)
+	return r, m.fails
+}
+
+func (m *memory) Recovery(_ context.Context, id merchant.RecoveryID) (merchant.Recovery, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.recoveries {
+		if r.ID == id {
+			return r, m.fails
+		}
+	}
+	return merchant.Recovery{}, order.ErrNotFound
+}
+
+func (m *memory) Recoveries(_ context.Context, merchantID string, before merchant.RecoveryID, limit int) (list []merchant.Recovery, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.recoveries {
+		if r.MerchantID == merchantID && (before.IsZero() || r.ID.String() < before.String()) && len(list) < limit {
+			list = append(list, r)
+		}
+	}
+	return list, m.fails
+}
+
+func (m *memory) CancelRecovery(_ context.Context, id merchant.RecoveryID, now time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i, r := range m.recoveries {
+		switch {
+		case r.ID != id:
+		case r.State == merchant.RecoveryDone:
+			return &order.Refusal{Step: "cancel the recovery", Why: "it is done"}
+		default:
+			m.recoveries[i].State, m.recoveries[i].EndedAt = merchant.RecoveryCancelled, now
+		}
+	}
+	return nil
+}
+
 func (m *memory) Resend(_ context.Context, id string, to merchant.EndpointID, now time.Time) (list []merchant.Delivery, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

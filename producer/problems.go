@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/orderflow/orderflow/internal/once"
+	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/producer/api"
 )
@@ -40,6 +41,7 @@ func kinds() []kind {
 		{api.NumberTaken, 409, "merchant_order_no is taken", "This merchant has another order of this number. Look it up, or take another number."},
 		{api.NotAllowed, 409, "Not where the order stands", "Read the order, then decide again. Nothing was changed."},
 		{api.KeyReused, 409, "Idempotency-Key was used before", "The key came with another request. Take a fresh key for each new request."},
+		{api.RecoveryRunning, 409, "The endpoint has a recovery already", "Wait for the end of the recovery that recovery_id names, or cancel it."},
 		{api.TooLarge, 413, "The body is too large", "Send at most 1 MiB (64 KiB for a channel's callback)."},
 		{api.NotJSON, 415, "The body is not JSON", "Send Content-Type: application/json."},
 		{api.Invalid, 422, "Something in the request is wrong", "Put right what errors lists, then send it again."},
@@ -109,6 +111,7 @@ func (c *call) judge(err error) *problem {
 		faults  order.Invalid
 		refusal *order.Refusal
 		out     *order.OutOfStock
+		running *merchant.UnderwayError
 	)
 	switch {
 	case errors.As(err, &p):
@@ -122,6 +125,10 @@ func (c *call) judge(err error) *problem {
 	case errors.As(err, &out):
 		p = fault(api.OutOfStock, sentence(out.Error()))
 		p.SKU, p.Available = out.SKU, &out.Available
+		return p
+	case errors.As(err, &running):
+		p = fault(api.RecoveryRunning, "")
+		p.RecoveryID = running.Recovery.String()
 		return p
 	case errors.Is(err, order.ErrNotFound):
 		return fault(api.NotFound, "")

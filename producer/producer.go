@@ -82,6 +82,13 @@ type Admin interface {
 	// it, and says how much of that was new.
 	Undelivered(ctx context.Context, f merchant.UndeliveredFilter) ([]merchant.Undelivered, error)
 	Acknowledge(ctx context.Context, merchantID string, id merchant.EndpointID, notices []string, now time.Time) (int, error)
+	// StartRecovery has an endpoint told once more what it should have heard;
+	// order.Invalid when that cannot be, *merchant.UnderwayError when it has one
+	// already. CancelRecovery ends it.
+	StartRecovery(ctx context.Context, r merchant.Recovery, now time.Time) (merchant.Recovery, error)
+	Recovery(ctx context.Context, id merchant.RecoveryID) (merchant.Recovery, error)
+	Recoveries(ctx context.Context, merchantID string, before merchant.RecoveryID, limit int) ([]merchant.Recovery, error)
+	CancelRecovery(ctx context.Context, id merchant.RecoveryID, now time.Time) error
 	// Resend has a notice told once more, to one endpoint or, when that is zero, to
 	// all that subscribe to it, and returns what waits for them.
 	Resend(ctx context.Context, id string, to merchant.EndpointID, now time.Time) ([]merchant.Delivery, error)

@@ -80,12 +80,17 @@ func routes() []route {
 		{post, "/v1/merchants/{id}/endpoints/{endpoint}/test", "test-endpoint", selling, 200, "Send an endpoint a test now, and see what it makes of it", on((*server).testEndpoint)},
 		{get, "/v1/merchants/{id}/endpoints/{endpoint}/undelivered", "list-undelivered", selling, 200, "Fetch what an endpoint has yet to acknowledge, oldest first", on((*server).listUndelivered)},
 		{post, "/v1/merchants/{id}/endpoints/{endpoint}/undelivered/ack", "ack-undelivered", selling, 200, "Acknowledge notices that were fetched", on((*server).ackUndelivered)},
+		{post, "/v1/merchants/{id}/endpoints/{endpoint}/recover", "recover-endpoint", selling, 202, "Tell an endpoint once more what it should have heard in some time", on((*server).recoverEndpoint)},
 		{del, "/v1/merchants/{id}/endpoints/{endpoint}", "delete-endpoint", selling, 204, "Take an endpoint away", on((*server).deleteEndpoint)},
 
 		{get, "/v1/merchants/{id}/notices", "list-notices", selling, 200, "List what a merchant is told, newest first", on((*server).listNotices)},
 		{get, "/v1/notices/{notice}", "get-notice", selling, 200, "Show a notice, and how it stands at each endpoint", on((*server).getNotice)},
 		{post, "/v1/notices/{notice}/resend", "resend-notice", selling, 202, "Tell a notice once more, taken or not", on((*server).resendNotice)},
 		{get, "/v1/notices/{notice}/attempts", "list-attempts", selling, 200, "Show the tries of a notice, newest first", on((*server).listAttempts)},
+
+		{get, "/v1/merchants/{id}/recoveries", "list-recoveries", selling, 200, "List recoveries, newest first", on((*server).listRecoveries)},
+		{get, "/v1/recoveries/{recovery}", "get-recovery", selling, 200, "Show how far a recovery is", on((*server).getRecovery)},
+		{post, "/v1/recoveries/{recovery}/cancel", "cancel-recovery", selling, 200, "End a recovery: what waits only because of it is told no more", on((*server).cancelRecovery)},
 
 		{get, "/v1/event-types", "list-event-types", anyone, 200, "List what endpoints can be told", on((*server).listEventTypes)},
 		{get, "/v1/event-types/{type}", "get-event-type", anyone, 200, "Show a type of notice, with its schema", on((*server).getEventType)},

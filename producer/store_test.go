@@ -32,6 +32,7 @@ type memory struct {
 	notices     []merchant.NoticeRecord // newest first
 	tries       []merchant.Attempt      // of any of them, newest first
 	asked       merchant.NoticeFilter   // of the last list
+	recoveries  []merchant.Recovery     // newest first
 	waits       []merchant.Delivery
 	undelivered []merchant.Undelivered
 	unopened    error // what comes of opening a secret

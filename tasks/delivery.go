@@ -26,6 +26,12 @@ type Claim struct {
 	Deliveries []merchant.Delivery
 }
 
+// Walk is what a step of a recovery came to. The zero value says: the next one now.
+type Walk struct {
+	Over bool          // nothing is left to do
+	Wait time.Duration // until the next step
+}
+
 // NotifyKey is the task that tells a notice: whoever owes it to nobody in
 // particular owes this.
 func NotifyKey(noticeID, eventType string) (Key, error) {

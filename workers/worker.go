@@ -50,6 +50,8 @@ type Store interface {
 	Claim(ctx context.Context, id merchant.EndpointID, now time.Time) (tasks.Claim, error)
 	// Land writes what became of attempts, each with an error of its own.
 	Land(ctx context.Context, list ...tasks.Landing) []error
+	// WalkRecovery takes a recovery a step further.
+	WalkRecovery(ctx context.Context, id merchant.RecoveryID, now time.Time) (tasks.Walk, error)
 	// SigningEndpoints are a merchant's endpoints with the secrets that sign now.
 	SigningEndpoints(ctx context.Context, merchantID string, now time.Time) ([]merchant.Endpoint, error)
 	// Maintain keeps the tables in shape; tasks.ErrMaintaining while another is at it.
@@ -107,6 +109,7 @@ func All(d Deps) []Worker {
 		notify{c, tasks.DeliveryNotify},
 		notify{c, tasks.MerchantNotify},
 		endpointDeliver{c},
+		endpointRecover{d},
 		deliveryDeadline{d},
 		deliveryRevoke{d},
 		orderComplete{d},

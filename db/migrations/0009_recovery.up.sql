@@ -1,5 +1,5 @@
 -- What is told once more because somebody asked for it: one notice (resend), or
--- all of a time (recoveries).
+-- all of a time (recoveries). Decision 0016.
 CREATE TABLE recoveries (
     id          uuid        PRIMARY KEY,
     merchant_id text        COLLATE "C" NOT NULL,
@@ -8,7 +8,7 @@ CREATE TABLE recoveries (
     until       timestamptz NOT NULL,           -- and before
     everything  boolean     NOT NULL,           -- also what the endpoint has taken
     state       text        NOT NULL,           -- running, done, cancelled
-    total       bigint      NOT NULL DEFAULT 0, -- notices of that time; 0: not counted
+    total       bigint      NOT NULL DEFAULT 0, -- notices of that time; -1: too many to count at once
     checked     bigint      NOT NULL DEFAULT 0, -- of these, how many were looked at
     queued      bigint      NOT NULL DEFAULT 0, -- of these, how many became deliveries
     delivered   bigint      NOT NULL DEFAULT 0,

@@ -18,8 +18,8 @@ import (
 )
 
 func newEndpoint() *cobra.Command {
-	return group("endpoint", "Make merchants' endpoints, look at them, test and pause them, and give them new secrets",
-		newEndpointList(), newEndpointCreate(), newEndpointTest(), newEndpointPause(), newEndpointResume(), newEndpointRotate())
+	return group("endpoint", "Make merchants' endpoints, look at them, test, pause and recover them, and give them new secrets",
+		newEndpointList(), newEndpointCreate(), newEndpointTest(), newEndpointPause(), newEndpointResume(), newEndpointRecover(), newEndpointRotate())
 }
 
 func newEndpointList() *cobra.Command {

@@ -89,7 +89,7 @@ When in doubt:      orderflow doctor`,
 		return &usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
 	})
 	config.Flags(root.PersistentFlags())
-	root.AddCommand(newDev(), newServe(), newMigrate(), newMaintenance(), newOrder(), newRefund(), newTask(), newLedger(), newKey(), newEndpoint(), newNotice(), newSecrets(), newConfig(), newDoctor(), newHealthcheck(), newBench())
+	root.AddCommand(newDev(), newServe(), newMigrate(), newMaintenance(), newOrder(), newRefund(), newTask(), newLedger(), newKey(), newEndpoint(), newNotice(), newRecovery(), newSecrets(), newConfig(), newDoctor(), newHealthcheck(), newBench())
 	return root
 }
 

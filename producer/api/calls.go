@@ -233,6 +233,30 @@ func (c *Client) AckUndelivered(ctx context.Context, merchantID, endpointID stri
 	return call[Acknowledged](ctx, c, request{method: http.MethodPost, path: endpointPath(merchantID, endpointID, "undelivered", "ack"), body: Acknowledge{IDs: ids}})
 }
 
+// RecoverEndpoint has an endpoint told once more what it should have heard in some
+// time. It has one recovery at a time: a second is a *Problem of the type
+// RecoveryRunning, with the RecoveryID of the first.
+func (c *Client) RecoverEndpoint(ctx context.Context, merchantID, endpointID string, r NewRecovery) (*Recovery, error) {
+	return call[Recovery](ctx, c, request{method: http.MethodPost, path: endpointPath(merchantID, endpointID, "recover"), body: r, once: true})
+}
+
+// Recovery shows how far a recovery is.
+func (c *Client) Recovery(ctx context.Context, id string) (*Recovery, error) {
+	return call[Recovery](ctx, c, request{method: http.MethodGet, path: []string{"v1", "recoveries", id}})
+}
+
+// CancelRecovery ends a recovery: what waits only because of it is told no more.
+func (c *Client) CancelRecovery(ctx context.Context, id string) (*Recovery, error) {
+	return call[Recovery](ctx, c, request{method: http.MethodPost, path: []string{"v1", "recoveries", id, "cancel"}})
+}
+
+// Recoveries lists a page of a merchant's recoveries, newest first: the first when
+// cursor is "". limit is 1 to 199; 0 means 50.
+func (c *Client) Recoveries(ctx context.Context, merchantID string, limit int, cursor string) (*RecoveryPage, error) {
+	q := query("limit", number(limit), "cursor", cursor)
+	return call[RecoveryPage](ctx, c, request{method: http.MethodGet, path: []string{"v1", "merchants", merchantID, "recoveries"}, query: q})
+}
+
 // ResendNotice has a notice told once more, taken or not: to one endpoint or, when
 // endpointID is "", to all that subscribe to its type.
 func (c *Client) ResendNotice(ctx context.Context, id, endpointID string) (*Resent, error) {

@@ -18,6 +18,7 @@ const (
 	NumberTaken      ProblemType = "urn:orderflow:problem:number-taken"
 	NotAllowed       ProblemType = "urn:orderflow:problem:not-allowed"
 	KeyReused        ProblemType = "urn:orderflow:problem:key-reused"
+	RecoveryRunning  ProblemType = "urn:orderflow:problem:recovery-running"
 	TooLarge         ProblemType = "urn:orderflow:problem:too-large"
 	NotJSON          ProblemType = "urn:orderflow:problem:not-json"
 	Invalid          ProblemType = "urn:orderflow:problem:invalid"
@@ -37,6 +38,7 @@ type Problem struct {
 
 	Errors      []FieldError `json:"errors,omitempty" doc:"Of invalid: every field that is wrong."`
 	OrderStatus string       `json:"order_status,omitempty" doc:"Of not-allowed: where the order stands."`
+	RecoveryID  string       `json:"recovery_id,omitempty" doc:"Of recovery-running."`
 	SKU         string       `json:"sku,omitempty" doc:"Of out-of-stock."`
 	Available   *int64       `json:"available,omitempty" doc:"Of out-of-stock: what there still is."`
 }
