@@ -55,13 +55,14 @@ func (n noticeRecordModel) record() merchant.NoticeRecord {
 	return r
 }
 
-// noticeRecords are notices n with what is owed of them.
+// noticeRecords are notices n with what is owed of them. What is asked of each row
+// is asked with a LIMIT: an EXISTS may be planned as a read of all attempts.
 func (d *DB) noticeRecords() *bun.SelectQuery {
 	return d.NewSelect().TableExpr("notices AS n").
 		Join("LEFT JOIN outbox AS o ON o.kind = CASE n.type WHEN ? THEN ? ELSE ? END AND o.subject = n.id", merchant.OrderPaid, tasks.DeliveryNotify, tasks.MerchantNotify).
 		Column("n.id", "n.merchant_id", "n.type", "n.created_at", "o.due_at", "o.dead_at", "o.last_error").
 		ColumnExpr("o.subject IS NOT NULL AS owed").
-		ColumnExpr("EXISTS (SELECT FROM notice_attempts t WHERE t.notice_id = n.id AND t.ok) AS taken").
+		ColumnExpr("(SELECT true FROM notice_attempts t WHERE t.notice_id = n.id AND t.ok LIMIT 1) IS NOT NULL AS taken").
 		Join("LEFT JOIN LATERAL (SELECT due_at, last_error FROM deliveries WHERE notice_id = n.id ORDER BY due_at LIMIT 1) AS d ON true").
 		ColumnExpr("d.due_at AS waits_until").ColumnExpr("coalesce(d.last_error, '') AS waits_error")
 }
@@ -80,8 +81,8 @@ func (d *DB) NoticeRecords(ctx context.Context, f merchant.NoticeFilter) ([]merc
 }
 
 func narrow(q *bun.SelectQuery, f merchant.NoticeFilter) {
-	const waits = "EXISTS (SELECT FROM deliveries d WHERE d.notice_id = n.id AND (?0 OR d.endpoint_id = ?1))"
-	const taken = "EXISTS (SELECT FROM notice_attempts t WHERE t.notice_id = n.id AND t.ok AND (?0 OR t.endpoint_id = ?1))"
+	const waits = "(SELECT true FROM deliveries d WHERE d.notice_id = n.id AND (?0 OR d.endpoint_id = ?1) LIMIT 1) IS NOT NULL"
+	const taken = "(SELECT true FROM notice_attempts t WHERE t.notice_id = n.id AND t.ok AND (?0 OR t.endpoint_id = ?1) LIMIT 1) IS NOT NULL"
 	everywhere := f.Endpoint.IsZero()
 	if !f.Since.IsZero() {
 		q.Where("n.created_at >= ?", f.Since)
@@ -96,18 +97,18 @@ func narrow(q *bun.SelectQuery, f merchant.NoticeFilter) {
 		q.Where("n.id BETWEEN ? AND ?", f.Order, ident.WithPart[order.Order](f.Order, 0xff))
 	}
 	if !everywhere {
-		q.Where("EXISTS (SELECT FROM notice_attempts t WHERE t.notice_id = n.id AND t.endpoint_id = ?1) OR "+waits, false, f.Endpoint)
+		q.Where("(SELECT true FROM notice_attempts t WHERE t.notice_id = n.id AND t.endpoint_id = ?1 LIMIT 1) IS NOT NULL OR "+waits, false, f.Endpoint)
 	}
 	if f.Delivered {
 		q.Where(taken, everywhere, f.Endpoint)
 		if everywhere {
-			q.Where("o.subject IS NULL AND NOT "+waits, everywhere, f.Endpoint)
+			q.Where("o.subject IS NULL AND NOT ("+waits+")", everywhere, f.Endpoint)
 		}
 	}
 	if f.Undelivered {
 		q.Where("o.subject IS NOT NULL OR "+waits, everywhere, f.Endpoint)
 		if !everywhere {
-			q.Where("NOT "+taken+" OR "+waits, everywhere, f.Endpoint)
+			q.Where("NOT ("+taken+") OR "+waits, everywhere, f.Endpoint)
 		}
 	}
 }

@@ -71,17 +71,20 @@ func (d *DB) walk(ctx context.Context, id merchant.RecoveryID, now time.Time) (t
 	return step, err
 }
 
-// candidates are the next notices of a recovery's time.
+// candidates are the next notices of a recovery's time. That is a range, and no key:
+// it is not for the hot connections (decision 0011).
 func (d *DB) candidates(ctx context.Context, r merchant.Recovery, n int) ([]merchant.Candidate, error) {
-	rows, err := d.hot.Query(ctx, `SELECT n.id, n.type, n.created_at, coalesce(t.taken, false), coalesce(t.refused, false), coalesce(t.known, false),
-			o.subject IS NOT NULL OR EXISTS (SELECT FROM deliveries d WHERE d.notice_id = n.id), coalesce(o.dead_at IS NULL AND o.generation = 0, false)
+	rows, err := d.reading.Query(ctx, `SELECT n.id, n.type, n.created_at, coalesce(t.taken, false), coalesce(t.refused, false), coalesce(t.known, false),
+			o.subject IS NOT NULL OR d.notice_id IS NOT NULL, coalesce(o.subject IS NOT NULL AND o.dead_at IS NULL AND o.generation = 0, false)
 		FROM (
 			SELECT id, type, created_at FROM notices WHERE merchant_id = $1 AND (created_at, id) > ($2, $3) AND created_at < $4 ORDER BY created_at, id LIMIT $5
 		) n LEFT JOIN LATERAL (
 			SELECT bool_or(ok AND endpoint_id = $6) AS taken, bool_or(http_status = 410 AND endpoint_id = $6) AS refused, bool_or(ok) AS known FROM notice_attempts WHERE notice_id = n.id
-		) t ON true LEFT JOIN outbox o ON o.kind = CASE n.type WHEN $7 THEN $8 ELSE $9 END AND o.subject = n.id
+		) t ON true LEFT JOIN LATERAL ( -- an EXISTS would be planned as a read of them all
+			SELECT notice_id FROM deliveries WHERE notice_id = n.id LIMIT 1
+		) d ON true LEFT JOIN outbox o ON o.kind = CASE n.type WHEN $7 THEN $8 ELSE $9 END AND o.subject = n.id
 		ORDER BY n.created_at, n.id`,
-		r.MerchantID, r.After.At, r.After.ID, r.Until, n, [16]byte(r.EndpointID), merchant.OrderPaid, string(tasks.DeliveryNotify), string(tasks.MerchantNotify))
+		r.MerchantID, r.After.At, r.After.ID, r.Until, n, r.EndpointID.String(), merchant.OrderPaid, string(tasks.DeliveryNotify), string(tasks.MerchantNotify))
 	if err != nil {
 		return nil, fmt.Errorf("read notices: %w", err)
 	}
@@ -144,7 +147,7 @@ func (c *chunk) take(ctx context.Context, tx pgx.Tx, now time.Time) (tasks.Walk,
 func (c *chunk) queue(ctx context.Context, tx pgx.Tx, now time.Time) (int64, error) {
 	tag, err := tx.Exec(ctx, `INSERT INTO deliveries AS d (notice_id, endpoint_id, type, due_at, reason, created_at, recovery_id, asked)
 		SELECT v.id, $3, v.type, $4::timestamptz - ($5 - v.n) * interval '1 microsecond', $6, $4, $7, true FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS v (id, type, n)
-		WHERE $8 OR NOT EXISTS (SELECT FROM notice_attempts t WHERE t.notice_id = v.id AND t.endpoint_id = $3 AND t.ok) ORDER BY v.id
+		WHERE $8 OR (SELECT true FROM notice_attempts t WHERE t.notice_id = v.id AND t.endpoint_id = $3 AND t.ok LIMIT 1) IS NULL ORDER BY v.id
 		ON CONFLICT (notice_id, endpoint_id) DO UPDATE SET recovery_id = excluded.recovery_id, due_at = excluded.due_at, reason = excluded.reason, attempts = 0
 			WHERE NOT d.in_flight AND d.recovery_id IS NULL AND NOT d.asked`,
 		col(c.wanted, func(m merchant.Candidate) string { return m.ID }), col(c.wanted, func(m merchant.Candidate) string { return m.Type }),
