@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -11,10 +12,11 @@ import (
 )
 
 // operator is who looks at the held orders, and now and then has a task tried
-// again for no good reason.
+// again for no good reason, or an endpoint recovered.
 type operator struct {
 	*world
 	dice dice
+	more dice // of recoveries
 	api  *api.Client
 
 	mu   sync.Mutex
@@ -26,7 +28,7 @@ const rounds = 4 * time.Minute
 
 // operate makes the rounds until the world is over.
 func (w *world) operate() {
-	o := &operator{world: w, dice: diceOf(w.seed, fmt.Sprintf("operator/%d", w.first)), api: w.caller("operator"), seen: map[string]bool{}}
+	o := &operator{world: w, dice: diceOf(w.seed, fmt.Sprintf("operator/%d", w.first)), more: diceOf(w.seed, fmt.Sprintf("recoveries/%d", w.first)), api: w.caller("operator"), seen: map[string]bool{}}
 	tick := time.NewTicker(rounds)
 	defer tick.Stop()
 	for {
@@ -38,6 +40,7 @@ func (w *world) operate() {
 		o.look()
 		if time.Since(w.began) < bustle {
 			o.meddle()
+			o.recover()
 		}
 	}
 }
@@ -105,6 +108,26 @@ func (o *operator) meddle() {
 	}
 	t := list.Tasks[o.dice.IntN(len(list.Tasks))]
 	_ = o.api.Requeue(o.ctx, t.Kind, t.Subject, "to see what happens")
+}
+
+// recover has an endpoint of some shop recovered, or cancels that again.
+func (o *operator) recover() {
+	s := o.shops[o.more.IntN(len(o.shops))]
+	list, err := o.api.Endpoints(o.ctx, s.id)
+	if err != nil || len(list.Endpoints) == 0 {
+		return
+	}
+	e := list.Endpoints[o.more.IntN(len(list.Endpoints))]
+	r, err := o.api.RecoverEndpoint(o.ctx, s.id, e.ID, api.NewRecovery{Since: time.Now().Add(-o.more.between(time.Minute, 2*time.Hour))})
+	var running *api.Problem
+	switch {
+	case errors.As(err, &running) && running.RecoveryID != "":
+		if o.more.chance(0.5) {
+			_, _ = o.api.CancelRecovery(o.ctx, running.RecoveryID)
+		}
+	case err == nil && o.more.chance(0.2):
+		_, _ = o.api.CancelRecovery(o.ctx, r.ID)
+	}
 }
 
 // desk is an operator with one order before them.

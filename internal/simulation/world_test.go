@@ -260,8 +260,10 @@ func (w *world) chronicle() string {
 		ends = append(ends, strings.TrimSpace(n+" "+status+" "+hold))
 	}
 	require.NoError(w, rows.Err())
-	return fmt.Sprintf("%d histories in %s of the world's time, %d tries of tasks by %d processes\nweather: %s\nends: %s",
-		w.size, w.since(), w.tries.Load(), w.births.Load(), w.weather, strings.Join(ends, ", "))
+	var recoveries string
+	require.NoError(w, w.books.NewRaw("SELECT format('%s, %s cancelled, %s told', count(*), count(*) FILTER (WHERE state = 'cancelled'), coalesce(sum(delivered), 0)) FROM recoveries").Scan(w.ctx, &recoveries))
+	return fmt.Sprintf("%d histories in %s of the world's time, %d tries of tasks by %d processes\nweather: %s\nends: %s\nrecoveries: %s",
+		w.size, w.since(), w.tries.Load(), w.births.Load(), w.weather, strings.Join(ends, ", "), recoveries)
 }
 
 func (w *world) tried(tasks.Kind, string, time.Duration, time.Duration) { w.tries.Add(1) }
