@@ -35,6 +35,11 @@ func (d *DB) Resend(ctx context.Context, noticeID string, to merchant.EndpointID
 				return err
 			}
 		}
+		for _, id := range told { // behind all deliveries, as everybody does
+			if err := ringNow(ctx, tx, id, now); err != nil {
+				return err
+			}
+		}
 		return nil
 	})
 	if err != nil {
@@ -77,8 +82,5 @@ func resend(ctx context.Context, tx bun.Tx, n merchant.Notice, to merchant.Endpo
 		ON CONFLICT (notice_id, endpoint_id) DO UPDATE SET attempts = 0, recovery_id = NULL,
 			due_at = CASE WHEN d.in_flight THEN d.due_at ELSE excluded.due_at END, reason = CASE WHEN d.in_flight THEN d.reason ELSE excluded.reason END`,
 		n.ID, to, n.Type, now, merchant.Queued, now).Exec(ctx)
-	if err != nil {
-		return err
-	}
-	return ringNow(ctx, tx, to, now)
+	return err
 }
