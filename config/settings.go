@@ -79,7 +79,7 @@ func settings() []setting {
 			read: into(func(c *Config) *int { return &c.Workers.Concurrency }, between(1, 10_000)),
 		},
 		{
-			name: "workers.notices_concurrency", def: "64", doc: "notices to merchants that one process sends at once",
+			name: "workers.notices_concurrency", def: "64", doc: "bundles of up to 256 notices to merchants that one process takes up at once",
 			read: into(func(c *Config) *int { return &c.Workers.NoticesConcurrency }, between(1, 10_000)),
 		},
 		{

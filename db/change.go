@@ -63,7 +63,10 @@ func (s *Store) changeBatch(ctx context.Context, conn *pgxpool.Conn, list []chan
 	b = &pgx.Batch{}
 	due := w.queue(b)
 	b.Queue("COMMIT")
-	return answers, due, exec(ctx, conn, b)
+	if err := exec(ctx, conn, b); err != nil {
+		return nil, nil, err
+	}
+	return answers, append(due, w.rung...), nil
 }
 
 // change runs one change in memory. The order in found is replaced when the

@@ -28,6 +28,19 @@ func (b *bench) behind(e merchant.Endpoint, n int) (list []*order.Order) {
 	return list
 }
 
+// What is due at once is handed over with the commit that wrote it: the relay
+// would take it for handed over, and put it back only after a while.
+func TestABacklogIsLookedAfterAtOnce(t *testing.T) {
+	b := newBench(t)
+	e := b.endpoint()
+	o, _ := b.paid()
+	var rung []tasks.Key
+	b.dispatch = func(keys []tasks.Key) { rung = append(rung, keys...) }
+	d := merchant.Delivery{NoticeID: order.DeliveryID(o.ID).String(), EndpointID: e.ID, Type: merchant.OrderPaid, DueAt: b.clock.now(), Reason: merchant.Queued}
+	require.NoError(t, b.Settle(b.ctx, tasks.Settlement{Row: b.row(notifyOf(o)), Verdict: tasks.Done(), Deliveries: []merchant.Delivery{d}})[0])
+	require.Equal(t, []tasks.Key{bellOf(e)}, rung)
+}
+
 func (b *bench) health(e merchant.Endpoint) merchant.Health {
 	b.t.Helper()
 	list, err := b.Endpoints(b.ctx, b.seller)
