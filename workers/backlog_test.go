@@ -257,6 +257,28 @@ func TestTwo410Disable(t *testing.T) {
 	require.Empty(t, b.waitsOf(e))
 }
 
+// A notice whose endpoint may not be called is dead at once. When somebody has
+// changed the URL, and requeued it, it arrives.
+func TestABlockedAddressIsFinal(t *testing.T) {
+	b := newBench(t)
+	e := b.endpoint()
+	o, _ := b.paid()
+	blocked := failed(merchant.Blocked)
+	blocked.Duration = time.Millisecond
+	b.sender.answer(e, blocked)
+	require.Equal(t, []string{"delivery:notify done"}, b.ran(notifyOf(o)))
+	require.Empty(t, b.waitsOf(e))
+	row := b.dead(notifyOf(o))
+	require.Equal(t, blocked.Error, row.LastError)
+
+	b.sender.answer(e, acknowledged())
+	b.clock.forward(time.Hour)
+	require.NoError(t, b.Requeue(b.ctx, row.Key, "operator:alice", "it has another address", b.clock.now()))
+	require.Equal(t, []string{"delivery:notify done"}, b.ran(notifyOf(o)))
+	require.Equal(t, 2, b.sender.told(e))
+	b.gone(notifyOf(o))
+}
+
 // news sends what the merchant hears of its endpoints, and sees that the last of
 // it has reached one.
 func (b *bench) news(at merchant.Endpoint, wants string) {
