@@ -117,7 +117,8 @@ type Sandbox struct {
 
 // Notify is how merchants are told.
 type Notify struct {
-	AllowLoopback bool // endpoints on loopback and private addresses: for development only
+	AllowLoopback bool          // endpoints on loopback and private addresses: for development only
+	VerifyEvery   time.Duration // how often an endpoint gets a forged notice, which it must refuse; 0: never
 }
 
 // Secrets is what merchants' secrets are encrypted with.

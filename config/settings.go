@@ -138,6 +138,10 @@ func settings() []setting {
 			name: "notify.allow_loopback", def: "false", doc: "let notices go to loopback and private addresses; for development only",
 			read: into(func(c *Config) *bool { return &c.Notify.AllowLoopback }, yesNo),
 		},
+		{
+			name: "notify.verify_every", def: "168h", doc: "how often an endpoint gets a test whose signature is forged, to see that it refuses it; it does when it becomes active as well; 0s: never",
+			read: into(func(c *Config) *time.Duration { return &c.Notify.VerifyEvery }, lasting(0, 365*24*time.Hour)),
+		},
 
 		{
 			name: "secrets_keys", conceals: everything, doc: "keys that encrypt merchants' secrets, as id:base64; the first encrypts, all decrypt; see `orderflow secrets`",
