@@ -88,7 +88,7 @@ type Relay struct {
 // Workers is how tasks are run.
 type Workers struct {
 	Concurrency        int           // tasks at once, notices apart
-	NoticesConcurrency int           // notices to merchants at once
+	NoticesConcurrency int           // bundles of notices to merchants at once
 	CheckInterval      time.Duration // how often an idle worker asks for a task
 	DelayedInterval    time.Duration // how often delayed tasks are moved to their queues
 	ShutdownTimeout    time.Duration // how long running tasks may finish at the end
@@ -117,7 +117,8 @@ type Sandbox struct {
 
 // Notify is how merchants are told.
 type Notify struct {
-	AllowLoopback bool // endpoints on loopback and private addresses: for development only
+	AllowLoopback bool          // endpoints on loopback and private addresses: for development only
+	VerifyEvery   time.Duration // how often an endpoint gets a forged notice, which it must refuse; 0: never
 }
 
 // Secrets is what merchants' secrets are encrypted with.

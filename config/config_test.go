@@ -27,10 +27,11 @@ func TestEverySettingHasADefault(t *testing.T) {
 			Concurrency: 32, NoticesConcurrency: 64,
 			CheckInterval: 5 * time.Millisecond, DelayedInterval: 200 * time.Millisecond, ShutdownTimeout: 20 * time.Second,
 		},
-		Terms: config.Terms{FirstQuery: 5 * time.Second, CompleteAfter: 168 * time.Hour, PollAfterClose: 24 * time.Hour, ReturnMismatch: 30 * time.Minute},
-		Keep:  config.Keep{Orders: 400 * 24 * time.Hour, Answers: 7 * 24 * time.Hour},
-		Alert: config.Alert{SMS: config.SMS{Template: `{"to":{{json .To}},"text":{{json .Text}}}`, ContentType: "application/json"}},
-		Log:   config.Log{Level: "info", Format: "json"},
+		Terms:  config.Terms{FirstQuery: 5 * time.Second, CompleteAfter: 168 * time.Hour, PollAfterClose: 24 * time.Hour, ReturnMismatch: 30 * time.Minute},
+		Keep:   config.Keep{Orders: 400 * 24 * time.Hour, Answers: 7 * 24 * time.Hour},
+		Notify: config.Notify{VerifyEvery: 7 * 24 * time.Hour},
+		Alert:  config.Alert{SMS: config.SMS{Template: `{"to":{{json .To}},"text":{{json .Text}}}`, ContentType: "application/json"}},
+		Log:    config.Log{Level: "info", Format: "json"},
 	}
 	require.Empty(t, cmp.Diff(want, got))
 }

@@ -79,7 +79,7 @@ func settings() []setting {
 			read: into(func(c *Config) *int { return &c.Workers.Concurrency }, between(1, 10_000)),
 		},
 		{
-			name: "workers.notices_concurrency", def: "64", doc: "notices to merchants that one process sends at once",
+			name: "workers.notices_concurrency", def: "64", doc: "bundles of up to 256 notices to merchants that one process takes up at once",
 			read: into(func(c *Config) *int { return &c.Workers.NoticesConcurrency }, between(1, 10_000)),
 		},
 		{
@@ -137,6 +137,10 @@ func settings() []setting {
 		{
 			name: "notify.allow_loopback", def: "false", doc: "let notices go to loopback and private addresses; for development only",
 			read: into(func(c *Config) *bool { return &c.Notify.AllowLoopback }, yesNo),
+		},
+		{
+			name: "notify.verify_every", def: "168h", doc: "how often an endpoint gets a test whose signature is forged, to see that it refuses it; it does when it becomes active as well; 0s: never",
+			read: into(func(c *Config) *time.Duration { return &c.Notify.VerifyEvery }, lasting(0, 365*24*time.Hour)),
 		},
 
 		{

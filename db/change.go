@@ -30,7 +30,7 @@ type change struct {
 // changed), order.ErrNotFound, order.ErrBusy, or with req the errors of
 // internal/once. Any other error leaves open whether the change was written.
 func (s *Store) Update(ctx context.Context, id order.ID, req *once.Request, fn func(*order.Order) error) error {
-	return s.changes.submit(ctx, change{order: id, once: req, apply: fn})[0]
+	return s.changes.offer(ctx, change{order: id, once: req, apply: fn})[0]
 }
 
 func (s *Store) changeBatch(ctx context.Context, conn *pgxpool.Conn, list []change) ([]error, []tasks.Key, error) {
@@ -63,7 +63,10 @@ func (s *Store) changeBatch(ctx context.Context, conn *pgxpool.Conn, list []chan
 	b = &pgx.Batch{}
 	due := w.queue(b)
 	b.Queue("COMMIT")
-	return answers, due, exec(ctx, conn, b)
+	if err := exec(ctx, conn, b); err != nil {
+		return nil, nil, err
+	}
+	return answers, append(due, w.rung...), nil
 }
 
 // change runs one change in memory. The order in found is replaced when the

@@ -25,7 +25,7 @@ type creation struct {
 // and order.ErrBusy change nothing. Any other error leaves open whether the
 // order is there: the same Idempotency-Key again tells.
 func (s *Store) Create(ctx context.Context, o *order.Order, req *once.Request) error {
-	return s.creates.submit(ctx, &creation{o, req})[0]
+	return s.creates.offer(ctx, &creation{o, req})[0]
 }
 
 func (s *Store) createBatch(ctx context.Context, conn *pgxpool.Conn, list []*creation) ([]error, []tasks.Key, error) {

@@ -26,6 +26,9 @@ type endpointModel struct {
 	Health     healthModel         `bun:"health,type:jsonb"`
 	Schedule   []int64             `bun:"retry_schedule,array"`
 	CreatedAt  time.Time           `bun:"created_at,nullzero,default:now()"`
+
+	Verifies   merchant.Verification `bun:"verifies,nullzero,default:'unknown'"`
+	VerifiedAt time.Time             `bun:"verified_at,nullzero"`
 	endpointSecrets
 }
 
@@ -33,6 +36,7 @@ func (e endpointModel) endpoint() merchant.Endpoint {
 	return merchant.Endpoint{
 		ID: e.ID, MerchantID: e.MerchantID, URL: e.URL, Events: e.Events, PublicKey: e.publicKey(), Ack: e.Ack, Paused: e.Paused,
 		Schedule: scheduleOf(e.Schedule), Health: merchant.Health(e.Health), CreatedAt: e.CreatedAt.UTC(),
+		Verifies: e.Verifies, VerifiedAt: e.VerifiedAt.UTC(),
 	}
 }
 
@@ -84,8 +88,10 @@ func createEndpoint(ctx context.Context, tx bun.IDB, row *endpointModel) error {
 	if n >= maxEndpoints {
 		return &order.Refusal{Step: "add an endpoint", Why: "this merchant has 20 already; delete one first"}
 	}
-	_, err = tx.NewInsert().Model(row).Returning("NULL").Exec(ctx)
-	return err
+	if _, err = tx.NewInsert().Model(row).Returning("id, created_at").Exec(ctx); err != nil {
+		return err
+	}
+	return verifySoon(ctx, tx, row.ID, row.CreatedAt)
 }
 
 // Endpoints lists a merchant's endpoints, oldest first, without their secrets.
@@ -116,9 +122,13 @@ func (d *DB) SigningEndpoints(ctx context.Context, merchantID string, now time.T
 // SigningEndpoint is one of a merchant's endpoints with the secrets that sign at a
 // time; order.ErrNotFound when it is not one of its. It fails when one of them
 // does not open.
-func (d *DB) SigningEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, now time.Time) (e merchant.Endpoint, err error) {
+func (d *DB) SigningEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, now time.Time) (merchant.Endpoint, error) {
+	return d.signing(ctx, id, now, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Where("merchant_id = ?", merchantID) })
+}
+
+func (d *DB) signing(ctx context.Context, id merchant.EndpointID, now time.Time, of func(*bun.SelectQuery) *bun.SelectQuery) (e merchant.Endpoint, err error) {
 	var row endpointModel
-	if err = d.NewSelect().Model(&row).Where("id = ?", id).Where("merchant_id = ?", merchantID).Scan(ctx); err != nil {
+	if err = d.NewSelect().Model(&row).Where("id = ?", id).Apply(of).Scan(ctx); err != nil {
 		return e, wrap(found(err), "endpoint "+id.String())
 	}
 	e = row.endpoint()
@@ -136,18 +146,20 @@ func (d *DB) endpoints(ctx context.Context, merchantID string) (rows []endpointM
 // and so does what is still to be told. What is known of how it does was about
 // the URL that it had.
 func (d *DB) ChangeEndpoint(ctx context.Context, e merchant.Endpoint, now time.Time) error {
-	return wrap(d.changeEndpoint(ctx, e.MerchantID, e.ID, now, func(row *endpointModel) {
+	return wrap(d.changeEndpoint(ctx, e.MerchantID, e.ID, now, func(row *endpointModel) (activated bool) {
 		if row.URL != e.URL {
 			row.Health = healthModel(merchant.Health(row.Health).Resumed(now))
+			row.Verifies, row.VerifiedAt, activated = merchant.NotKnown, time.Time{}, true
 		}
 		to := modelOf(e)
 		row.URL, row.Events, row.Ack, row.Schedule = to.URL, to.Events, to.Ack, to.Schedule
+		return activated
 	}), "change endpoint "+e.ID.String())
 }
 
 // changeEndpoint changes an endpoint's row while nobody else does, and has its
-// backlog looked at.
-func (d *DB) changeEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, now time.Time, change func(*endpointModel)) error {
+// backlog looked at. When that activates it, it is found out whether it verifies.
+func (d *DB) changeEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, now time.Time, change func(*endpointModel) (activated bool)) error {
 	return d.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 		row, err := lockEndpoint(ctx, tx, id)
 		if err != nil {
@@ -156,9 +168,14 @@ func (d *DB) changeEndpoint(ctx context.Context, merchantID string, id merchant.
 		if row.MerchantID != merchantID { // one merchant's hands are kept off another's
 			return order.ErrNotFound
 		}
-		change(row)
-		if _, err := tx.NewUpdate().Model(row).Column("url", "events", "ack", "paused", "health", "retry_schedule").WherePK().Exec(ctx); err != nil {
+		activated := change(row)
+		if _, err := tx.NewUpdate().Model(row).Column("url", "events", "ack", "paused", "health", "retry_schedule", "verifies", "verified_at").WherePK().Exec(ctx); err != nil {
 			return err
+		}
+		if activated {
+			if err := verifySoon(ctx, tx, id, now); err != nil {
+				return err
+			}
 		}
 		return ringNow(ctx, tx, id, now)
 	})
@@ -186,11 +203,12 @@ func (d *DB) RotateEndpoint(ctx context.Context, merchantID string, id merchant.
 // hear meanwhile is held. Resumed, it starts slowly if it did not do well, and one
 // that was disabled is enabled.
 func (d *DB) PauseEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, paused bool, now time.Time) error {
-	return wrap(d.changeEndpoint(ctx, merchantID, id, now, func(row *endpointModel) {
+	return wrap(d.changeEndpoint(ctx, merchantID, id, now, func(row *endpointModel) (activated bool) {
 		row.Paused = paused
 		if !paused {
 			row.Health = healthModel(merchant.Health(row.Health).Resumed(now))
 		}
+		return !paused
 	}), "pause endpoint "+id.String())
 }
 

@@ -19,7 +19,7 @@ func asRefusal(err error, target **order.Refusal) bool { return errors.As(err, t
 func endpoint(merchantID, secret string) merchant.Endpoint {
 	return merchant.Endpoint{
 		ID: ident.New[merchant.Endpoint](), MerchantID: merchantID, URL: "https://shop.example/hooks?a=1",
-		Events: []string{"order.paid", `say "hi", {you}`}, Secrets: []string{secret}, Ack: merchant.Ack2xx, CreatedAt: nine,
+		Events: []string{"order.paid", `say "hi", {you}`}, Secrets: []string{secret}, Ack: merchant.Ack2xx, CreatedAt: nine, Verifies: merchant.NotKnown,
 	}
 }
 

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -17,7 +18,6 @@ import (
 type group[T any] struct {
 	commit func([]*pending[T])
 	most   int           // items of a batch
-	queued int           // items that may wait; more are refused
 	every  time.Duration // from one commit's beginning to the next, at least
 
 	mu      sync.Mutex
@@ -43,25 +43,38 @@ func (p *pending[T]) answer(err error) {
 	close(p.done)
 }
 
-func newGroup[T any](most, queued int, every time.Duration, commit func([]*pending[T])) *group[T] {
+func newGroup[T any](most int, every time.Duration, commit func([]*pending[T])) *group[T] {
 	g := &group[T]{
-		commit: commit, most: most, queued: queued, every: every,
+		commit: commit, most: most, every: every,
 		wake: make(chan struct{}, 1), closing: make(chan struct{}), done: make(chan struct{}),
 	}
 	go g.loop()
 	return g
 }
 
+// offer hands in items of the outside, as submit does, unless there are too many
+// that wait: then they are refused.
+func (g *group[T]) offer(ctx context.Context, items ...T) []error {
+	return g.hand(ctx, items, queueMost)
+}
+
 // submit hands items in and returns when each is decided. An item that was not
 // yet taken when ctx ends is taken back: its error is ctx's and it has changed
 // nothing.
+//
+// It refuses none while the group is open: what workers have done is done, and
+// must be written. They are only so many.
 func (g *group[T]) submit(ctx context.Context, items ...T) []error {
+	return g.hand(ctx, items, math.MaxInt)
+}
+
+func (g *group[T]) hand(ctx context.Context, items []T, room int) []error {
 	list := make([]*pending[T], len(items))
 	errs := make([]error, len(items))
 	for i, item := range items {
 		list[i] = &pending[T]{item: item, done: make(chan struct{})}
 	}
-	if !g.enqueue(list) {
+	if !g.enqueue(list, room) {
 		for i := range errs {
 			errs[i] = order.ErrBusy
 		}
@@ -82,7 +95,7 @@ func (g *group[T]) submit(ctx context.Context, items ...T) []error {
 	return errs
 }
 
-func (g *group[T]) enqueue(list []*pending[T]) bool {
+func (g *group[T]) enqueue(list []*pending[T], room int) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	select {
@@ -90,7 +103,7 @@ func (g *group[T]) enqueue(list []*pending[T]) bool {
 		return false
 	default:
 	}
-	if len(g.waiting)+len(list) > g.queued {
+	if len(g.waiting)+len(list) > room {
 		return false
 	}
 	g.waiting = append(g.waiting, list...)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/orderflow/orderflow/order"
 )
 
 // Commits take 10 ms for up to 4 items: how long one that comes now would take.
@@ -15,7 +17,7 @@ func TestAGroupKnowsHowLongTheWaitIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := make(chan struct{})
 		close(hang)
-		g := newGroup(4, 100, 0, func(batch []*pending[int]) {
+		g := newGroup(4, 0, func(batch []*pending[int]) {
 			time.Sleep(10 * time.Millisecond)
 			<-hang
 			for _, p := range batch {
@@ -66,7 +68,7 @@ func TestAGroupGathers(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				g := newGroup(4, 100, 8*ms, func(batch []*pending[int]) {
+				g := newGroup(4, 8*ms, func(batch []*pending[int]) {
 					time.Sleep(3 * ms)
 					for _, p := range batch {
 						p.answer(nil)
@@ -83,4 +85,35 @@ func TestAGroupGathers(t *testing.T) {
 			})
 		})
 	}
+}
+
+// While a commit hangs, items of the outside are refused when too many wait. What
+// workers have done is written, however much that is.
+func TestAGroupRefusesTheOutsideAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		hang := make(chan struct{})
+		g := newGroup(4, 0, func(batch []*pending[int]) {
+			<-hang
+			for _, p := range batch {
+				p.answer(nil)
+			}
+		})
+		defer g.close()
+		var wg sync.WaitGroup
+		none := func(errs []error) {
+			for _, err := range errs {
+				require.NoError(t, err)
+			}
+		}
+		wg.Go(func() { none(g.offer(t.Context(), 1)) }) // is taken
+		synctest.Wait()
+		wg.Go(func() { none(g.offer(t.Context(), make([]int, queueMost)...)) })
+		synctest.Wait()
+		require.Equal(t, []error{order.ErrBusy}, g.offer(t.Context(), 1))
+		wg.Go(func() { none(g.submit(t.Context(), make([]int, queueMost)...)) })
+		synctest.Wait()
+		close(hang)
+		wg.Wait()
+	})
 }

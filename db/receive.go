@@ -35,7 +35,7 @@ func (s *Store) Receive(ctx context.Context, channel string, n payment.Notice, b
 	if err != nil {
 		return err
 	}
-	return s.receipts.submit(ctx, &receipt{channel, n, body, at, owes})[0]
+	return s.receipts.offer(ctx, &receipt{channel, n, body, at, owes})[0]
 }
 
 // owedBy is the task that a callback makes necessary. One that carries all

@@ -50,7 +50,7 @@ type StoreOptions struct {
 // The limits of a group commit.
 const (
 	batchMost    = 256
-	queueMost    = 8192
+	queueMost    = 8192 // items of the outside that may wait in one group
 	batchTimeout = 20 * time.Second
 )
 
@@ -66,12 +66,12 @@ func NewStore(d *DB, opt StoreOptions) *Store {
 		opt.Committed = func(string, int, time.Duration) {}
 	}
 	s := &Store{DB: d, opt: opt}
-	s.creates = newGroup(batchMost, queueMost, opt.CommitEvery, func(b []*pending[*creation]) { commit(s, "create", b, s.createBatch) })
-	s.changes = newGroup(batchMost, queueMost, opt.CommitEvery, func(b []*pending[change]) { commit(s, "change", b, s.changeBatch) })
-	s.receipts = newGroup(batchMost, queueMost, opt.CommitEvery, func(b []*pending[*receipt]) { commit(s, "receive", b, s.receiveBatch) })
-	s.fulfilments = newGroup(batchMost, queueMost, opt.CommitEvery, func(b []*pending[*tasks.Settlement]) { commit(s, "fulfil", b, s.fulfilBatch) })
-	s.landings = newGroup(batchMost, queueMost, opt.CommitEvery, func(b []*pending[*tasks.Landing]) { commit(s, "land", b, s.landBatch) })
-	s.drains = newGroup(batchMost, queueMost, opt.CommitEvery, func(b []*pending[*tasks.Settlement]) { commit(s, "drain", b, s.drainBatch) })
+	s.creates = newGroup(batchMost, opt.CommitEvery, func(b []*pending[*creation]) { commit(s, "create", b, s.createBatch) })
+	s.changes = newGroup(batchMost, opt.CommitEvery, func(b []*pending[change]) { commit(s, "change", b, s.changeBatch) })
+	s.receipts = newGroup(batchMost, opt.CommitEvery, func(b []*pending[*receipt]) { commit(s, "receive", b, s.receiveBatch) })
+	s.fulfilments = newGroup(batchMost, opt.CommitEvery, func(b []*pending[*tasks.Settlement]) { commit(s, "fulfil", b, s.fulfilBatch) })
+	s.landings = newGroup(batchMost, opt.CommitEvery, func(b []*pending[*tasks.Landing]) { commit(s, "land", b, s.landBatch) })
+	s.drains = newGroup(batchMost, opt.CommitEvery, func(b []*pending[*tasks.Settlement]) { commit(s, "drain", b, s.drainBatch) })
 	return s
 }
 

@@ -53,7 +53,7 @@ const (
 	Again Fate = iota // it is due later
 	Told              // the endpoint acknowledged it
 	Gone              // the endpoint answered 410: it does not want it
-	Dead              // its schedule is at its end
+	Dead              // its schedule is at its end, or no further try can help
 )
 
 // moment is how long a delivery waits that we ourselves could not try.
@@ -77,6 +77,10 @@ func (d Delivery) After(a Attempt, s Schedule, state State, now time.Time, unit 
 		return d, Again
 	}
 	d.LastError, d.Reason = a.Error, Retry
+	if a.Class() == Blocked { // the next try would go to the same address: somebody must change the URL
+		d.Attempts++
+		return d, Dead
+	}
 	if state == Paused || state == Disabled { // held: the next probe is another's turn
 		d.DueAt = now
 		return d, Again

@@ -41,7 +41,10 @@ type Endpoint struct {
 	Paused    bool     // by hand: what it subscribes to is held
 	Schedule  Schedule // empty: the usual
 	Health    Health
-	CreatedAt time.Time
+
+	Verifies   Verification // signatures, when it was last found out
+	VerifiedAt time.Time    // zero: it was not
+	CreatedAt  time.Time
 }
 
 // Direct says whether the endpoint is told at once, and not by its backlog.

@@ -66,4 +66,6 @@ func TestNoticesInFlightAreCountedByLane(t *testing.T) {
 	require.InDelta(t, 1, got[`orderflow_notices_in_flight{lane="direct"}`], 0)
 	require.InDelta(t, 1, got[`orderflow_notices_in_flight{lane="detached"}`], 0)
 	require.InDelta(t, 0, got[`orderflow_notices_in_flight{lane="backlog"}`], 0)
+	m.NoticesInFlight(tasks.DetachedLane, -1)
+	require.InDelta(t, 1, gathered(t, m)[`orderflow_notices_detached_total`], 0, "it has been")
 }

@@ -18,6 +18,7 @@
 //	orderflow_notice_attempt_duration_seconds  histogram  outcome              tries to deliver a notice to a merchant
 //	orderflow_callback_to_merchant_seconds     histogram  -                    from a payment's callback until the merchant had its notice
 //	orderflow_notices_in_flight                gauge      lane                 tries to deliver a notice that are under way: direct, backlog, or detached from their worker
+//	orderflow_notices_detached_total           counter    -                    tries that took over a second and left their worker
 //	orderflow_alerts_total                     counter    name                 alerts that were sent to whoever is on duty
 //	orderflow_relay_promoted_total             counter    -                    outbox rows handed to asynq
 //	orderflow_relay_put_back_total             counter    -                    rows that were handed over, came to nothing, and were put back

@@ -27,6 +27,7 @@ func newInstruments(registry prometheus.Registerer) *Metrics {
 		toMerchant: histogram("callback_to_merchant_seconds", "From a payment's callback until the merchant had its notice.",
 			0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
 		inFlight: gauges("notices_in_flight", "Tries to deliver a notice that are under way.", "lane"),
+		detached: counter("notices_detached_total", "Tries to deliver a notice that took over a second and left their worker."),
 		alerts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: name("alerts_total"), Help: "Alerts sent to whoever is on duty.",
 		}, []string{"name"}),
@@ -42,7 +43,7 @@ func newInstruments(registry prometheus.Registerer) *Metrics {
 		intakeLimits: gauges("intake_limit_seconds", "The estimate beyond which new orders are refused.", "reason"),
 		intakeShare:  prometheus.NewGauge(prometheus.GaugeOpts{Name: name("intake_refused_share"), Help: "The share of new orders that is refused."}),
 	}
-	registry.MustRegister(m.requests, m.callbacks, m.tasks, m.closeLateness, m.notices, m.toMerchant, m.inFlight,
+	registry.MustRegister(m.requests, m.callbacks, m.tasks, m.closeLateness, m.notices, m.toMerchant, m.inFlight, m.detached,
 		m.alerts, m.promoted, m.putBack, m.epochs, m.batches, m.commits, m.refused, m.intake, m.intakeLimits, m.intakeShare)
 	m.startAtZero()
 	return m

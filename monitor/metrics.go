@@ -25,6 +25,7 @@ type Metrics struct {
 	notices       *prometheus.HistogramVec
 	toMerchant    prometheus.Histogram
 	inFlight      *prometheus.GaugeVec
+	detached      prometheus.Counter
 	alerts        *prometheus.CounterVec
 	promoted      prometheus.Counter
 	putBack       prometheus.Counter
@@ -126,6 +127,9 @@ func (m *Metrics) NoticeAttempt(outcome string, took time.Duration) {
 // negative number end.
 func (m *Metrics) NoticesInFlight(lane tasks.Lane, by int) {
 	m.inFlight.WithLabelValues(among(tasks.Lanes(), lane)).Add(float64(by))
+	if lane == tasks.DetachedLane && by > 0 {
+		m.detached.Add(float64(by))
+	}
 }
 
 // CallbackToMerchant counts a paid order whose merchant knows, so long after

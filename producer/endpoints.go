@@ -268,5 +268,6 @@ func endpointView(e merchant.Endpoint) api.Endpoint {
 		ID: e.ID.String(), MerchantID: e.MerchantID, URL: e.URL, Events: e.Events, Paused: e.Paused, CreatedAt: utc(e.CreatedAt),
 		Signature: string(e.Scheme()), PublicKey: e.PublicKey, Ack: string(cmp.Or(e.Ack, merchant.Ack2xx)), RetrySchedule: secondsOf(e.Schedule),
 		State: string(cmp.Or(e.Health.State, merchant.Healthy)), Since: utc(e.Health.Since), LastError: e.Health.LastError,
+		Verifies: string(cmp.Or(e.Verifies, merchant.NotKnown)), VerifiedAt: utc(e.VerifiedAt),
 	}
 }

@@ -36,6 +36,7 @@ const (
 	MerchantNotify   Kind = "merchant:notify"   // tell the merchant anything else
 	EndpointDeliver  Kind = "endpoint:deliver"  // tell an endpoint what waits for it
 	EndpointRecover  Kind = "endpoint:recover"  // put what an endpoint should have heard into its backlog
+	EndpointVerify   Kind = "endpoint:verify"   // find out whether an endpoint refuses a forged notice
 	OrderComplete    Kind = "order:complete"    // the time to complain is over
 	RefundSubmit     Kind = "refund:submit"     // ask the channel to give money back
 	RefundQuery      Kind = "refund:query"      // ask the channel what became of that
@@ -45,7 +46,7 @@ const (
 
 // AboutOrder says that the kind's subjects are orders or parts of them.
 func (k Kind) AboutOrder() bool {
-	return k != AlertSend && k != MaintenanceRun && k != EndpointDeliver && k != EndpointRecover
+	return k != AlertSend && k != MaintenanceRun && k != EndpointDeliver && k != EndpointRecover && k != EndpointVerify
 }
 
 // Granted says that the time until a row of the kind is due is somebody's right,
@@ -146,6 +147,7 @@ var specs = []Spec{
 	{MerchantNotify, News, 20 * sec, false, toMerchants},
 	{EndpointDeliver, Backlog, 30 * sec, false, ours},
 	{EndpointRecover, Backlog, 30 * sec, false, ours},
+	{EndpointVerify, Backlog, 35 * sec, false, ours}, // two exchanges
 	{OrderComplete, Low, 5 * sec, true, ours},
 	{RefundSubmit, Default, 20 * sec, false, Ladder{Steps: []time.Duration{5 * sec, 15 * sec, 30 * sec, mins, 2 * mins, 5 * mins, 10 * mins, 30 * mins, hr}, Jitter: 0.2, Forever: true, Ring: 9}},
 	{RefundQuery, Default, 20 * sec, false, Ladder{Steps: []time.Duration{mins, mins, mins, mins, 5 * mins, 10 * mins, 20 * mins, 30 * mins, hr, day}, Jitter: 0.1, Forever: true}},

@@ -28,6 +28,19 @@ func (b *bench) behind(e merchant.Endpoint, n int) (list []*order.Order) {
 	return list
 }
 
+// What is due at once is handed over with the commit that wrote it: the relay
+// would take it for handed over, and put it back only after a while.
+func TestABacklogIsLookedAfterAtOnce(t *testing.T) {
+	b := newBench(t)
+	e := b.endpoint()
+	o, _ := b.paid()
+	var rung []tasks.Key
+	b.dispatch = func(keys []tasks.Key) { rung = append(rung, keys...) }
+	d := merchant.Delivery{NoticeID: order.DeliveryID(o.ID).String(), EndpointID: e.ID, Type: merchant.OrderPaid, DueAt: b.clock.now(), Reason: merchant.Queued}
+	require.NoError(t, b.Settle(b.ctx, tasks.Settlement{Row: b.row(notifyOf(o)), Verdict: tasks.Done(), Deliveries: []merchant.Delivery{d}})[0])
+	require.Equal(t, []tasks.Key{bellOf(e)}, rung)
+}
+
 func (b *bench) health(e merchant.Endpoint) merchant.Health {
 	b.t.Helper()
 	list, err := b.Endpoints(b.ctx, b.seller)
@@ -242,6 +255,28 @@ func TestTwo410Disable(t *testing.T) {
 	b.look(e)
 	require.Equal(t, 4, b.sender.told(e), "resumed, it hears what was held, and that it was disabled")
 	require.Empty(t, b.waitsOf(e))
+}
+
+// A notice whose endpoint may not be called is dead at once. When somebody has
+// changed the URL, and requeued it, it arrives.
+func TestABlockedAddressIsFinal(t *testing.T) {
+	b := newBench(t)
+	e := b.endpoint()
+	o, _ := b.paid()
+	blocked := failed(merchant.Blocked)
+	blocked.Duration = time.Millisecond
+	b.sender.answer(e, blocked)
+	require.Equal(t, []string{"delivery:notify done"}, b.ran(notifyOf(o)))
+	require.Empty(t, b.waitsOf(e))
+	row := b.dead(notifyOf(o))
+	require.Equal(t, blocked.Error, row.LastError)
+
+	b.sender.answer(e, acknowledged())
+	b.clock.forward(time.Hour)
+	require.NoError(t, b.Requeue(b.ctx, row.Key, "operator:alice", "it has another address", b.clock.now()))
+	require.Equal(t, []string{"delivery:notify done"}, b.ran(notifyOf(o)))
+	require.Equal(t, 2, b.sender.told(e))
+	b.gone(notifyOf(o))
 }
 
 // news sends what the merchant hears of its endpoints, and sees that the last of

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -97,6 +98,16 @@ func (r *runner) apart(ctx context.Context, do Do, rows []tasks.Row) error {
 		})
 	}
 	wg.Wait()
+	return first(errs)
+}
+
+// first is the first of a bundle's errors, and how many there are: each has a line
+// in the log.
+func first(errs []error) error {
+	errs = slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if len(errs) > 1 {
+		return fmt.Errorf("%w; and %d more of the bundle", errs[0], len(errs)-1)
+	}
 	return errors.Join(errs...)
 }
 

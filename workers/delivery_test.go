@@ -116,7 +116,6 @@ func TestWhatAMerchantsAnswerMeans(t *testing.T) {
 		"nobody listens":     {failed(merchant.Refused), 5 * time.Second, time.Second, merchant.Retry},
 		"no answer in time":  {failed(merchant.Timeout), 5 * time.Second, time.Second, merchant.Retry},
 		"a bad certificate":  {failed(merchant.TLS), 5 * time.Second, time.Second, merchant.Retry},
-		"a private address":  {failed(merchant.Blocked), 5 * time.Second, time.Second, merchant.Retry},
 		"an exchange broken": {failed(merchant.Reset), 5 * time.Second, time.Second, merchant.Retry},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -54,6 +54,10 @@ type Store interface {
 	WalkRecovery(ctx context.Context, id merchant.RecoveryID, now time.Time) (tasks.Walk, error)
 	// SigningEndpoints are a merchant's endpoints with the secrets that sign now.
 	SigningEndpoints(ctx context.Context, merchantID string, now time.Time) ([]merchant.Endpoint, error)
+	// EndpointToVerify is an endpoint with the secrets that sign now, and Verified keeps
+	// whether it verifies.
+	EndpointToVerify(ctx context.Context, id merchant.EndpointID, now time.Time) (merchant.Endpoint, error)
+	Verified(ctx context.Context, e merchant.Endpoint, v merchant.Verification, now time.Time) error
 	// Maintain keeps the tables in shape; tasks.ErrMaintaining while another is at it.
 	Maintain(ctx context.Context, keep tasks.Keep, now time.Time) (tasks.Maintained, error)
 }
@@ -92,6 +96,9 @@ type Deps struct {
 	// InFlight is told of attempts that begin in a lane, and with -1 that they end.
 	// May be nil.
 	InFlight func(lane tasks.Lane, by int)
+	// VerifyEvery is how often it is found out whether an endpoint verifies
+	// signatures; 0: never.
+	VerifyEvery time.Duration
 	// Plain turns the isolation of endpoints off: one queue, and an attempt holds its
 	// slot until the answer. Only for measuring what isolation does.
 	Plain bool
@@ -110,6 +117,7 @@ func All(d Deps) []Worker {
 		notify{c, tasks.MerchantNotify},
 		endpointDeliver{c},
 		endpointRecover{d},
+		endpointVerify{d},
 		deliveryDeadline{d},
 		deliveryRevoke{d},
 		orderComplete{d},

@@ -126,15 +126,15 @@ func TestAnIsolationThatLostSomethingHasFailed(t *testing.T) {
 
 func TestCountersOfAProcess(t *testing.T) {
 	t.Parallel()
-	all := sums{"orderflow_deliveries_detached_total": 2}
-	require.NoError(t, addCounters(strings.NewReader(`# HELP orderflow_deliveries_detached_total Attempts.
-# TYPE orderflow_deliveries_detached_total counter
-orderflow_deliveries_detached_total{lane="slow",why="a } b"} 3
-orderflow_deliveries_detached_total{lane="fast"} 1e+06
+	all := sums{"orderflow_notices_detached_total": 2}
+	require.NoError(t, addCounters(strings.NewReader(`# HELP orderflow_notices_detached_total Attempts.
+# TYPE orderflow_notices_detached_total counter
+orderflow_notices_detached_total{lane="slow",why="a } b"} 3
+orderflow_notices_detached_total{lane="fast"} 1e+06
 orderflow_plain_total 4
 
 go_goroutines 17
 `), all))
-	require.Equal(t, sums{"orderflow_deliveries_detached_total": 1_000_005, "orderflow_plain_total": 4}, all)
+	require.Equal(t, sums{"orderflow_notices_detached_total": 1_000_005, "orderflow_plain_total": 4}, all)
 	require.Error(t, addCounters(strings.NewReader("a_total x\n"), all))
 }

@@ -153,7 +153,7 @@ func (o *orderflow) command(s site) *exec.Cmd {
 	}
 	cmd := command(o.program, args...)
 	cmd.Env = append(os.Environ(),
-		"DATABASE_URL="+s.database, "REDIS_URL="+s.redis, "ORDERFLOW_NOTIFY_ALLOW_LOOPBACK=true",
+		"DATABASE_URL="+s.database, "REDIS_URL="+s.redis, "ORDERFLOW_NOTIFY_ALLOW_LOOPBACK=true", "ORDERFLOW_NOTIFY_VERIFY_EVERY=0s",
 		"ORDERFLOW_SANDBOX_ENABLED=true", "ORDERFLOW_SANDBOX_SECRET="+o.channelSecret(), "ORDERFLOW_SANDBOX_URL="+s.channel,
 		"ORDERFLOW_SECRETS_KEYS="+o.sealed()[0].Line())
 	return cmd

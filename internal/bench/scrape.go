@@ -12,7 +12,7 @@ import (
 
 // detachedTotal counts attempts that were taking too long and went on outside of
 // the slots that others wait for.
-const detachedTotal = "orderflow_deliveries_detached_total"
+const detachedTotal = "orderflow_notices_detached_total"
 
 // scrape adds a process's counters to all, without their labels.
 func scrape(ctx context.Context, url, key string, all sums) error {

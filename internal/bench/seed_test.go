@@ -79,7 +79,11 @@ func TestWhatIsSeededIsSound(t *testing.T) {
 	}
 	var rows int64
 	for _, of := range v.Tables {
-		require.Equal(t, f.count("SELECT count(*) FROM "+of.Name), of.Rows, of.Name)
+		there := f.count("SELECT count(*) FROM " + of.Name)
+		if of.Name == "outbox" { // the endpoints' own is not of an order
+			there -= f.count("SELECT count(*) FROM outbox WHERE kind = 'endpoint:verify'")
+		}
+		require.Equal(t, there, of.Rows, of.Name)
 		require.Positive(t, of.Rows, of.Name)
 		require.Positive(t, of.Bytes, of.Name)
 		rows += of.Rows
@@ -123,8 +127,8 @@ func (f *field) timesAreRight(began time.Time) {
 // waitingIsOwed says that only what waits is owed, and late enough.
 func (f *field) waitingIsOwed(n int64, plan SeedPlan) {
 	f.t.Helper()
-	require.Equal(f.t, 2*n, f.count("SELECT count(*) FROM outbox"))
-	require.Zero(f.t, f.count("SELECT count(*) FROM outbox WHERE due_at < now() + interval '50 minutes' OR promoted_at IS NOT NULL"))
+	require.Equal(f.t, 2*n, f.count("SELECT count(*) FROM outbox WHERE kind <> 'endpoint:verify'"))
+	require.Zero(f.t, f.count("SELECT count(*) FROM outbox WHERE kind <> 'endpoint:verify' AND (due_at < now() + interval '50 minutes' OR promoted_at IS NOT NULL)"))
 	require.Equal(f.t, n, f.count("SELECT count(*) FROM outbox b JOIN orders o ON o.id = b.subject WHERE b.kind = 'order:close' AND b.due_at = o.expire_at"))
 	var first, last time.Time
 	require.NoError(f.t, f.conn.QueryRow(f.t.Context(), "SELECT min(due_at), max(due_at) FROM outbox WHERE kind = 'order:close'").Scan(&first, &last))

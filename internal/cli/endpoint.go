@@ -35,9 +35,9 @@ func newEndpointList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t := newTable(c, "endpoint", "url", "events", "signature", "paused", "state", "ack", "retries after", "created (utc)", "last error")
+			t := newTable(c, "endpoint", "url", "events", "signature", "verifies", "paused", "state", "ack", "retries after", "created (utc)", "last error")
 			for _, e := range list {
-				t.row(e.ID.String(), e.URL, cmp.Or(strings.Join(e.Events, ","), "all"), string(e.Scheme()), fmt.Sprint(e.Paused), string(cmp.Or(e.Health.State, merchant.Healthy)),
+				t.row(e.ID.String(), e.URL, cmp.Or(strings.Join(e.Events, ","), "all"), string(e.Scheme()), string(e.Verifies), fmt.Sprint(e.Paused), string(cmp.Or(e.Health.State, merchant.Healthy)),
 					string(e.Ack), waits(e.Schedule), at(e.CreatedAt), e.Health.LastError)
 			}
 			t.print()
@@ -46,8 +46,6 @@ func newEndpointList() *cobra.Command {
 	}
 }
 
-// newEndpointPause makes the command that holds what an endpoint should hear, or
-// the one that lets it go on.
 // rotate is what `orderflow endpoint rotate` was asked for.
 type rotate struct {
 	signature string

@@ -86,6 +86,8 @@ type Endpoint struct {
 	State         string    `json:"state" enum:"healthy,slow,failing,paused,disabled" doc:"How it does. slow: told one at a time. failing: tried now and then. paused: for an hour nothing but failures; held, and probed. disabled: held until it is resumed."`
 	Since         time.Time `json:"since,omitzero" doc:"Since when; absent: always."`
 	LastError     string    `json:"last_error,omitempty" doc:"Why it is not healthy."`
+	Verifies      string    `json:"verifies" enum:"true,false,unknown" doc:"Whether it refuses a test whose signature is forged. false: whoever knows its URL can tell it that an order is paid."`
+	VerifiedAt    time.Time `json:"verified_at,omitzero" doc:"When that was found out."`
 
 	PreviousUntil time.Time `json:"previous_until,omitzero" doc:"After a rotation: until when the secrets before go on signing, at the longest."`
 }
