@@ -59,7 +59,7 @@ func TestWhatAnAttemptMakesOfADelivery(t *testing.T) {
 		"a late one of a disabled":   {1, status(500, 0), Disabled, Again, 1, 0, Retry},
 		"cut short by us":            {13, Attempt{Error: "stopped: we stopped"}, "", Again, 13, moment, Queued},
 		"our secret does not open":   {13, Attempt{Error: "secret: none signs"}, "", Again, 13, time.Minute, Queued},
-		"not where we may call":      {0, Attempt{Error: "blocked: private"}, "", Again, 1, 5 * time.Second, Retry},
+		"not where we may call":      {0, Attempt{Error: "blocked: private"}, "", Dead, 1, 0, Retry},
 		"taken, but not as it wants": {0, Attempt{HTTPStatus: 200, Error: "unacknowledged: no"}, "", Again, 1, 5 * time.Second, Retry},
 	} {
 		t.Run(name, func(t *testing.T) {
