@@ -17,11 +17,13 @@ import (
 //
 // A row that is fulfilled and asks nothing of its order waits for no order: it
 // goes by a statement of its own. What that does not get hold of is settled
-// like all others, as a change. A look at a backlog that came to its end is
+// like all others, as a change. Payments are confirmed in one group with what is
+// asked for from outside, as somebody waits for both; all else is in another, so
+// that ten thousand orders which close stand before neither. A look at a backlog that came to its end is
 // settled by what is left of that.
 func (s *Store) Settle(ctx context.Context, tries ...tasks.Settlement) []error {
 	errs := make([]error, len(tries))
-	var alone, drained, rest []int
+	var alone, drained, awaited, rest []int
 	for i, t := range tries {
 		if t.Verdict.IsDone() && t.Apply == nil && len(t.Owes)+len(t.Deliveries) == 0 {
 			if t.Row.Kind == tasks.EndpointDeliver {
@@ -29,6 +31,8 @@ func (s *Store) Settle(ctx context.Context, tries ...tasks.Settlement) []error {
 			} else {
 				alone = append(alone, i)
 			}
+		} else if t.Row.Kind == tasks.PaymentConfirm {
+			awaited = append(awaited, i)
 		} else {
 			rest = append(rest, i)
 		}
@@ -43,7 +47,10 @@ func (s *Store) Settle(ctx context.Context, tries ...tasks.Settlement) []error {
 	for n, err := range s.drains.submit(ctx, col(drained, func(i int) *tasks.Settlement { return &tries[i] })...) {
 		errs[drained[n]] = err
 	}
-	for n, err := range s.changes.submit(ctx, col(rest, func(i int) change { return settling(&tries[i]) })...) {
+	for n, err := range s.changes.submit(ctx, col(awaited, func(i int) change { return settling(&tries[i]) })...) {
+		errs[awaited[n]] = err
+	}
+	for n, err := range s.chores.submit(ctx, col(rest, func(i int) change { return settling(&tries[i]) })...) {
 		errs[rest[n]] = err
 	}
 	return errs

@@ -23,6 +23,7 @@ type Store struct {
 	opt         StoreOptions
 	creates     *group[*creation]
 	changes     *group[change]
+	chores      *group[change]
 	receipts    *group[*receipt]
 	fulfilments *group[*tasks.Settlement]
 	landings    *group[*tasks.Landing]
@@ -68,6 +69,7 @@ func NewStore(d *DB, opt StoreOptions) *Store {
 	s := &Store{DB: d, opt: opt}
 	s.creates = newGroup(batchMost, opt.CommitEvery, func(b []*pending[*creation]) { commit(s, "create", b, s.createBatch) })
 	s.changes = newGroup(batchMost, opt.CommitEvery, func(b []*pending[change]) { commit(s, "change", b, s.changeBatch) })
+	s.chores = newGroup(batchMost, opt.CommitEvery, func(b []*pending[change]) { commit(s, "settle", b, s.changeBatch) })
 	s.receipts = newGroup(batchMost, opt.CommitEvery, func(b []*pending[*receipt]) { commit(s, "receive", b, s.receiveBatch) })
 	s.fulfilments = newGroup(batchMost, opt.CommitEvery, func(b []*pending[*tasks.Settlement]) { commit(s, "fulfil", b, s.fulfilBatch) })
 	s.landings = newGroup(batchMost, opt.CommitEvery, func(b []*pending[*tasks.Landing]) { commit(s, "land", b, s.landBatch) })
@@ -86,6 +88,7 @@ func (s *Store) Close() {
 	s.landings.close()
 	s.drains.close()
 	s.fulfilments.close()
+	s.chores.close()
 	s.changes.close()
 }
 
