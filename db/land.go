@@ -207,7 +207,7 @@ func queueEndpoints(b *pgx.Batch, list []*tasks.Landing) map[merchant.EndpointID
 			if err := rows.Scan(&e.ID, &e.MerchantID, &e.URL, &seconds, &health); err != nil {
 				return err
 			}
-			e.Schedule, e.Health = scheduleOf(seconds), merchant.Health(health)
+			e.Schedule, e.Health = merchant.ScheduleOf(seconds), merchant.Health(health)
 			found[e.ID] = &e
 		}
 		return rows.Err()

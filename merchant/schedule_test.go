@@ -1,6 +1,7 @@
 package merchant
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -36,6 +37,18 @@ func TestAScheduleOfItsOwn(t *testing.T) {
 	require.False(t, more)
 }
 
+func TestAScheduleInSeconds(t *testing.T) {
+	t.Parallel()
+	require.Nil(t, ScheduleOf(nil))
+	require.Nil(t, Schedule(nil).Seconds())
+	s := ScheduleOf([]int64{1, 3600})
+	require.Equal(t, Schedule{time.Second, time.Hour}, s)
+	require.Equal(t, []int64{1, 3600}, s.Seconds())
+	for _, far := range []int64{math.MinInt64, -1, int64(MaxWait/time.Second) + 1, math.MaxInt64} {
+		require.Error(t, CheckSchedule(ScheduleOf([]int64{far})), "%d s", far)
+	}
+}
+
 func TestWhatAnAttemptMakesOfADelivery(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -59,7 +72,7 @@ func TestWhatAnAttemptMakesOfADelivery(t *testing.T) {
 		"a late one of a disabled":   {1, status(500, 0), Disabled, Again, 1, 0, Retry},
 		"cut short by us":            {13, Attempt{Error: "stopped: we stopped"}, "", Again, 13, moment, Queued},
 		"our secret does not open":   {13, Attempt{Error: "secret: none signs"}, "", Again, 13, time.Minute, Queued},
-		"not where we may call":      {0, Attempt{Error: "blocked: private"}, "", Again, 1, 5 * time.Second, Retry},
+		"not where we may call":      {0, Attempt{Error: "blocked: private"}, "", Dead, 1, 0, Retry},
 		"taken, but not as it wants": {0, Attempt{HTTPStatus: 200, Error: "unacknowledged: no"}, "", Again, 1, 5 * time.Second, Retry},
 	} {
 		t.Run(name, func(t *testing.T) {
