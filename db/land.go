@@ -27,6 +27,7 @@ func (s *Store) Land(ctx context.Context, list ...tasks.Landing) []error {
 // landing is a batch of them in the making.
 type landing struct {
 	*writes
+	window    int // the widest
 	endpoints map[merchant.EndpointID]*merchant.Endpoint
 	live      map[waiting]merchant.Delivery
 	over      []merchant.Delivery // to be deleted
@@ -50,7 +51,7 @@ type endpointNews struct {
 func (s *Store) landBatch(ctx context.Context, conn *pgxpool.Conn, list []*tasks.Landing) ([]error, []tasks.Key, error) {
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
-	l := &landing{endpoints: queueEndpoints(b, list), live: queueWaiting(b, list), met: map[merchant.EndpointID]bool{}}
+	l := &landing{window: s.opt.EndpointWindow, endpoints: queueEndpoints(b, list), live: queueWaiting(b, list), met: map[merchant.EndpointID]bool{}}
 	if err := exec(ctx, conn, b); err != nil {
 		return nil, nil, err
 	}
@@ -119,6 +120,7 @@ func (l *landing) see(e *merchant.Endpoint, s merchant.Sight) {
 	if e.Health, news = e.Health.After(s, l.now); news != "" {
 		l.news = append(l.news, endpointNews{*e, news})
 	}
+	e.Health = e.Health.Within(l.window)
 	l.met[e.ID] = true
 }
 

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
+	"github.com/orderflow/orderflow/db"
 	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/tasks"
@@ -151,6 +153,26 @@ func TestTheWindowIsOneOverAllProcesses(t *testing.T) {
 	b.clock.forward(merchant.LeaseOf)
 	b.look(e)
 	require.Equal(t, 5, b.sender.told(e))
+}
+
+// What the setting allows is less than the endpoint has earned: it counts at once,
+// and what is learnt from then on goes no farther.
+func TestAWindowGoesNoFartherThanItIsSet(t *testing.T) {
+	b := newBench(t)
+	e := b.endpoint()
+	b.behind(e, 7)
+	_, err := b.ExecContext(b.ctx, `UPDATE endpoints SET health = '{"window":16}' WHERE id = ?`, e.ID)
+	require.NoError(t, err)
+	narrow := db.NewStore(b.DB, db.StoreOptions{Log: zap.NewNop(), Now: b.clock.now, EndpointWindow: 3})
+	t.Cleanup(narrow.Close)
+	first, err := narrow.Claim(b.ctx, e.ID, b.clock.now())
+	require.NoError(t, err)
+	require.Len(t, first.Deliveries, 3)
+	require.NoError(t, narrow.Land(b.ctx, landed(first.Deliveries[0], acknowledged()))[0])
+	require.EqualValues(t, 3, b.health(e).Window)
+	second, err := narrow.Claim(b.ctx, e.ID, b.clock.now())
+	require.NoError(t, err)
+	require.Len(t, second.Deliveries, 1)
 }
 
 func landed(d merchant.Delivery, a merchant.Attempt) tasks.Landing {

@@ -23,10 +23,13 @@ func newCourier(d Deps) *courier {
 	if d.SlotFor == 0 {
 		d.SlotFor = merchant.SlowAfter
 	}
+	if d.EndpointWindow == 0 {
+		d.EndpointWindow = merchant.UsualWindow
+	}
 	if d.InFlight == nil {
 		d.InFlight = func(tasks.Lane, int) {}
 	}
-	return &courier{Deps: d, endpoints: newEndpointCache(d.Store, d.Now), gate: newGate(d.Now), pool: newPool()}
+	return &courier{Deps: d, endpoints: newEndpointCache(d.Store, d.Now), gate: newGate(d.EndpointWindow, d.Now), pool: newPool(d.EndpointWindow)}
 }
 
 // stop implements stopper.

@@ -91,6 +91,9 @@ type Deps struct {
 	// SlotFor is how long an attempt to tell a merchant holds its worker's slot;
 	// merchant.SlowAfter when zero. Tests have less time.
 	SlotFor time.Duration
+	// EndpointWindow is the most attempts that are under way to one endpoint at once;
+	// merchant.UsualWindow when zero.
+	EndpointWindow int
 	// InFlight is told of attempts that begin in a lane, and with -1 that they end.
 	// May be nil.
 	InFlight func(lane tasks.Lane, by int)

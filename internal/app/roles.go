@@ -48,7 +48,7 @@ func (a *App) startWorkers() error {
 	}, a.store, workers.All(workers.Deps{
 		Store: a.store, Channels: a.channels, Sender: countedSender{a.notifier, a.metrics}, Alerts: alerts,
 		Terms: a.terms(), Keep: tasks.Keep(a.cfg.Keep), NotifyURL: a.callbackURL, Log: a.log.Named("worker"), Now: now, Plain: a.extras.PlainNotices,
-		InFlight: a.metrics.NoticesInFlight, VerifyEvery: a.cfg.Notify.VerifyEvery,
+		InFlight: a.metrics.NoticesInFlight, EndpointWindow: c.EndpointWindow, VerifyEvery: a.cfg.Notify.VerifyEvery,
 	}))
 	if err != nil {
 		return err
