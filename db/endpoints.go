@@ -168,9 +168,10 @@ func (d *DB) changeEndpoint(ctx context.Context, merchantID string, id merchant.
 
 // RotateEndpoint gives an endpoint a new secret; those before it go on signing
 // for the overlap, so that the merchant can change over. It opens none of them:
-// a new secret without an overlap is the way out when they do not open.
+// a new secret without an overlap is the way out when they do not open. Whether it
+// verifies is found out anew.
 func (d *DB) RotateEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, r merchant.Rotation) error {
-	err := d.changeSecrets(ctx, merchantID, id, func(e *endpointModel) error {
+	err := d.changeSecrets(ctx, merchantID, id, func(ctx context.Context, tx bun.Tx, e *endpointModel) error {
 		if err := d.sealPlain(e); err != nil {
 			return err
 		}
@@ -179,7 +180,7 @@ func (d *DB) RotateEndpoint(ctx context.Context, merchantID string, id merchant.
 			return err
 		}
 		e.Sealed = sealedOf(r.Apply(e.kept(), fresh))
-		return nil
+		return verifySoon(ctx, tx, id, r.At)
 	})
 	return wrap(err, "rotate the secret of endpoint "+id.String())
 }

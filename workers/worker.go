@@ -117,7 +117,7 @@ func All(d Deps) []Worker {
 		notify{c, tasks.DeliveryNotify},
 		notify{c, tasks.MerchantNotify},
 		endpointDeliver{c},
-		endpointVerify{d},
+		newEndpointVerify(d),
 		deliveryDeadline{d},
 		deliveryRevoke{d},
 		orderComplete{d},
