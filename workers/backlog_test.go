@@ -175,6 +175,39 @@ func TestAWindowGoesNoFartherThanItIsSet(t *testing.T) {
 	require.Len(t, second.Deliveries, 1)
 }
 
+// How long a notice took to be sent for the first time, and to be taken, is told
+// once, whichever way it went.
+func TestHowLongANoticeTakes(t *testing.T) {
+	b := newBench(t)
+	e := b.endpoint()
+	var begun, taken []time.Duration
+	b.deps.Begun = func(after time.Duration) { begun = append(begun, after) }
+	b.deps.Acknowledged = func(after time.Duration) { taken = append(taken, after) }
+
+	o, _ := b.paid()
+	b.clock.forward(time.Minute)
+	b.ran(notifyOf(o))
+	require.Equal(t, []time.Duration{time.Minute}, begun)
+	require.Equal(t, []time.Duration{time.Minute}, taken, "directly")
+
+	b.sender.answer(e, answered(500, 0))
+	o, _ = b.paid()
+	b.ran(notifyOf(o))
+	require.Len(t, begun, 2)
+	require.Len(t, taken, 1)
+	b.sender.answer(e, acknowledged())
+	b.clock.forward(time.Hour)
+	b.look(e)
+	require.Len(t, begun, 2, "that was its second try")
+	require.Equal(t, time.Hour, taken[1])
+
+	b.behind(e, 1)
+	b.clock.forward(time.Minute)
+	b.look(e)
+	require.Len(t, taken, 3)
+	require.Equal(t, time.Minute, begun[2].Round(time.Second), "its first was from the backlog")
+}
+
 func landed(d merchant.Delivery, a merchant.Attempt) tasks.Landing {
 	a.EndpointID, a.At = d.EndpointID, time.Now().UTC()
 	return tasks.Landing{Delivery: d, Sight: merchant.Sight{Attempt: a, NoticeID: d.NoticeID}}

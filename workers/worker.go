@@ -97,6 +97,9 @@ type Deps struct {
 	// InFlight is told of attempts that begin in a lane, and with -1 that they end.
 	// May be nil.
 	InFlight func(lane tasks.Lane, by int)
+	// Begun is told of each notice that is sent to an endpoint for the first time, and
+	// Acknowledged of each that one takes: how long after it was written. May be nil.
+	Begun, Acknowledged func(after time.Duration)
 	// VerifyEvery is how often it is found out whether an endpoint verifies
 	// signatures; 0: never.
 	VerifyEvery time.Duration
