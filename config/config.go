@@ -89,6 +89,7 @@ type Relay struct {
 type Workers struct {
 	Concurrency        int           // tasks at once, notices apart
 	NoticesConcurrency int           // bundles of notices to merchants at once
+	EndpointWindow     int           // notices under way to one endpoint at once, at most
 	CheckInterval      time.Duration // how often an idle worker asks for a task
 	DelayedInterval    time.Duration // how often delayed tasks are moved to their queues
 	ShutdownTimeout    time.Duration // how long running tasks may finish at the end

@@ -24,7 +24,7 @@ func TestEverySettingHasADefault(t *testing.T) {
 		Intake:   config.Intake{Within: 300 * time.Millisecond, Behind: 500 * time.Millisecond},
 		Relay:    config.Relay{Horizon: 2 * time.Minute, Every: 500 * time.Millisecond, Slack: 10 * time.Second},
 		Workers: config.Workers{
-			Concurrency: 32, NoticesConcurrency: 64,
+			Concurrency: 32, NoticesConcurrency: 64, EndpointWindow: 16,
 			CheckInterval: 5 * time.Millisecond, DelayedInterval: 200 * time.Millisecond, ShutdownTimeout: 20 * time.Second,
 		},
 		Terms:  config.Terms{FirstQuery: 5 * time.Second, CompleteAfter: 168 * time.Hour, PollAfterClose: 24 * time.Hour, ReturnMismatch: 30 * time.Minute},

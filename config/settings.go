@@ -83,6 +83,10 @@ func settings() []setting {
 			read: into(func(c *Config) *int { return &c.Workers.NoticesConcurrency }, between(1, 10_000)),
 		},
 		{
+			name: "workers.endpoint_window", def: "16", doc: "notices that are under way to one endpoint at once, at most: at first by each process, of what waits by all together",
+			read: into(func(c *Config) *int { return &c.Workers.EndpointWindow }, between(1, 64)),
+		},
+		{
 			name: "workers.check_interval", def: "5ms", doc: "how often an idle worker asks Redis for a task",
 			read: into(func(c *Config) *time.Duration { return &c.Workers.CheckInterval }, lasting(time.Millisecond, time.Minute)),
 		},

@@ -16,8 +16,8 @@ import (
 // as its window has room for over all processes, those due first, and those of a
 // recovery only where that leaves room. Each is the claimer's until its lease ends.
 // Of an endpoint that is gone, what waited is handed on.
-func (d *DB) Claim(ctx context.Context, id merchant.EndpointID, now time.Time) (c tasks.Claim, err error) {
-	err = d.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+func (s *Store) Claim(ctx context.Context, id merchant.EndpointID, now time.Time) (c tasks.Claim, err error) {
+	err = s.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 		row, err := lockEndpoint(ctx, tx, id)
 		if errors.Is(err, order.ErrNotFound) {
 			return handOn(ctx, tx, id, now)
@@ -33,14 +33,14 @@ func (d *DB) Claim(ctx context.Context, id merchant.EndpointID, now time.Time) (
 		if err != nil {
 			return err
 		}
-		n, probes := c.Endpoint.Health.Admits(int(inFlight), now)
+		n, probes := c.Endpoint.Health.Within(s.opt.EndpointWindow).Admits(int(inFlight), now)
 		if n == 0 {
 			return nil
 		}
 		if c.Deliveries, err = claim(ctx, tx, id, n, probes, now); err != nil || len(c.Deliveries) == 0 {
 			return err
 		}
-		c.Endpoint.Secrets, err = d.open(row, now)
+		c.Endpoint.Secrets, err = s.open(row, now)
 		return err
 	})
 	return c, wrap(err, "claim deliveries of endpoint "+id.String())

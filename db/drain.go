@@ -22,7 +22,7 @@ func (s *Store) drainBatch(ctx context.Context, conn *pgxpool.Conn, list []*task
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
 	live := queueOwed(b, col(list, func(t *tasks.Settlement) change { return settling(t) }))
-	next := queueLooks(b, list, now)
+	next := queueLooks(b, list, s.opt.EndpointWindow, now)
 	if err := exec(ctx, conn, b); err != nil {
 		return nil, nil, err
 	}
@@ -51,7 +51,7 @@ func (s *Store) drainBatch(ctx context.Context, conn *pgxpool.Conn, list []*task
 
 // queueLooks reads when each backlog is to be looked at next. Those that are to
 // wait for somebody's hand, or have nothing in them, are left out.
-func queueLooks(b *pgx.Batch, list []*tasks.Settlement, now time.Time) map[merchant.EndpointID]time.Time {
+func queueLooks(b *pgx.Batch, list []*tasks.Settlement, window int, now time.Time) map[merchant.EndpointID]time.Time {
 	next := map[merchant.EndpointID]time.Time{}
 	b.Queue(`SELECT e.id, e.health,
 			least((SELECT d.due_at FROM deliveries d WHERE d.endpoint_id = e.id AND d.recovery_id IS NULL ORDER BY d.due_at LIMIT 1),
@@ -71,7 +71,7 @@ func queueLooks(b *pgx.Batch, list []*tasks.Settlement, now time.Time) map[merch
 				return err
 			}
 			backlog.DueAt, backlog.LeaseEndsAt = timeOf(dueAt), timeOf(leaseEnd)
-			if at, ok := merchant.Health(health).Look(backlog); ok {
+			if at, ok := merchant.Health(health).Within(window).Look(backlog); ok {
 				next[id] = at
 			}
 		}

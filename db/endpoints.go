@@ -35,7 +35,7 @@ type endpointModel struct {
 func (e endpointModel) endpoint() merchant.Endpoint {
 	return merchant.Endpoint{
 		ID: e.ID, MerchantID: e.MerchantID, URL: e.URL, Events: e.Events, PublicKey: e.publicKey(), Ack: e.Ack, Paused: e.Paused,
-		Schedule: scheduleOf(e.Schedule), Health: merchant.Health(e.Health), CreatedAt: e.CreatedAt.UTC(),
+		Schedule: merchant.ScheduleOf(e.Schedule), Health: merchant.Health(e.Health), CreatedAt: e.CreatedAt.UTC(),
 		Verifies: e.Verifies, VerifiedAt: e.VerifiedAt.UTC(),
 	}
 }
@@ -44,23 +44,8 @@ func (e endpointModel) endpoint() merchant.Endpoint {
 func modelOf(e merchant.Endpoint) endpointModel {
 	return endpointModel{
 		ID: e.ID, MerchantID: e.MerchantID, URL: e.URL, Events: append([]string{}, e.Events...), Ack: cmp.Or(e.Ack, merchant.Ack2xx), Paused: e.Paused,
-		Schedule: secondsOf(e.Schedule), CreatedAt: e.CreatedAt,
+		Schedule: e.Schedule.Seconds(), CreatedAt: e.CreatedAt,
 	}
-}
-
-// scheduleOf and secondsOf keep it that no schedule is none: NULL.
-func scheduleOf(seconds []int64) (waits merchant.Schedule) {
-	for _, s := range seconds {
-		waits = append(waits, time.Duration(s)*time.Second)
-	}
-	return waits
-}
-
-func secondsOf(waits merchant.Schedule) (seconds []int64) {
-	for _, w := range waits {
-		seconds = append(seconds, int64(w/time.Second))
-	}
-	return seconds
 }
 
 // CreateEndpoint adds an endpoint to its merchant's; order.ErrNotFound when
@@ -183,9 +168,10 @@ func (d *DB) changeEndpoint(ctx context.Context, merchantID string, id merchant.
 
 // RotateEndpoint gives an endpoint a new secret; those before it go on signing
 // for the overlap, so that the merchant can change over. It opens none of them:
-// a new secret without an overlap is the way out when they do not open.
+// a new secret without an overlap is the way out when they do not open. Whether it
+// verifies is found out anew.
 func (d *DB) RotateEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, r merchant.Rotation) error {
-	err := d.changeSecrets(ctx, merchantID, id, func(e *endpointModel) error {
+	err := d.changeSecrets(ctx, merchantID, id, func(ctx context.Context, tx bun.Tx, e *endpointModel) error {
 		if err := d.sealPlain(e); err != nil {
 			return err
 		}
@@ -194,7 +180,7 @@ func (d *DB) RotateEndpoint(ctx context.Context, merchantID string, id merchant.
 			return err
 		}
 		e.Sealed = sealedOf(r.Apply(e.kept(), fresh))
-		return nil
+		return verifySoon(ctx, tx, id, r.At)
 	})
 	return wrap(err, "rotate the secret of endpoint "+id.String())
 }

@@ -27,6 +27,7 @@ func (s *Store) Land(ctx context.Context, list ...tasks.Landing) []error {
 // landing is a batch of them in the making.
 type landing struct {
 	*writes
+	window    int // the widest
 	endpoints map[merchant.EndpointID]*merchant.Endpoint
 	live      map[waiting]merchant.Delivery
 	over      []merchant.Delivery // to be deleted
@@ -56,7 +57,10 @@ type endpointNews struct {
 func (s *Store) landBatch(ctx context.Context, conn *pgxpool.Conn, list []*tasks.Landing) ([]error, []tasks.Key, error) {
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
-	l := &landing{endpoints: queueEndpoints(b, list), met: map[merchant.EndpointID]bool{}, cancelled: map[waiting]bool{}, recovered: map[merchant.RecoveryID]recovered{}}
+	l := &landing{
+		window: s.opt.EndpointWindow, endpoints: queueEndpoints(b, list), met: map[merchant.EndpointID]bool{},
+		cancelled: map[waiting]bool{}, recovered: map[merchant.RecoveryID]recovered{},
+	}
 	l.live = queueWaiting(b, list, l.cancelled)
 	if err := exec(ctx, conn, b); err != nil {
 		return nil, nil, err
@@ -139,6 +143,7 @@ func (l *landing) see(e *merchant.Endpoint, s merchant.Sight) {
 	if e.Health, news = e.Health.After(s, l.now); news != "" {
 		l.news = append(l.news, endpointNews{*e, news})
 	}
+	e.Health = e.Health.Within(l.window)
 	l.met[e.ID] = true
 }
 
@@ -244,7 +249,7 @@ func queueEndpoints(b *pgx.Batch, list []*tasks.Landing) map[merchant.EndpointID
 			if err := rows.Scan(&e.ID, &e.MerchantID, &e.URL, &seconds, &health); err != nil {
 				return err
 			}
-			e.Schedule, e.Health = scheduleOf(seconds), merchant.Health(health)
+			e.Schedule, e.Health = merchant.ScheduleOf(seconds), merchant.Health(health)
 			found[e.ID] = &e
 		}
 		return rows.Err()

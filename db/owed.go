@@ -41,7 +41,7 @@ func (d *DB) Owed(ctx context.Context, kind tasks.Kind, subjects []tasks.Subject
 // Notices reads the notices of a bundle in one query; what is not there is left
 // out.
 func (d *DB) Notices(ctx context.Context, ids []tasks.Subject) (map[tasks.Subject]merchant.Notice, error) {
-	rows, err := d.hot.Query(ctx, `SELECT id, merchant_id, type, body FROM unnest($1::uuid[]) AS v (id) JOIN notices USING (id)`, bytesOf(ids))
+	rows, err := d.hot.Query(ctx, `SELECT id, merchant_id, type, body, created_at FROM unnest($1::uuid[]) AS v (id) JOIN notices USING (id)`, bytesOf(ids))
 	if err != nil {
 		return nil, fmt.Errorf("read notices: %w", err)
 	}
@@ -50,7 +50,7 @@ func (d *DB) Notices(ctx context.Context, ids []tasks.Subject) (map[tasks.Subjec
 		id uuid.UUID
 		n  merchant.Notice
 	)
-	_, err = pgx.ForEachRow(rows, []any{&id, &n.MerchantID, &n.Type, &n.Body}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&id, &n.MerchantID, &n.Type, &n.Body, &n.CreatedAt}, func() error {
 		n.ID = id.String()
 		found[tasks.Subject(id)] = n
 		n.Body = nil // the next row gets bytes of its own

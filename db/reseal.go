@@ -61,7 +61,7 @@ func (d *DB) Reseal(ctx context.Context, now time.Time, progress func(done, of i
 
 // resealOne does one endpoint. Only what stops all others is an error.
 func (d *DB) resealOne(ctx context.Context, e endpointModel, now time.Time, r *ResealReport) error {
-	err := d.changeSecrets(ctx, e.MerchantID, e.ID, func(e *endpointModel) error { return d.reseal(e, now) })
+	err := d.changeSecrets(ctx, e.MerchantID, e.ID, func(_ context.Context, _ bun.Tx, e *endpointModel) error { return d.reseal(e, now) })
 	var unknown *seal.UnknownKey
 	switch {
 	case err == nil:

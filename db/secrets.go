@@ -85,13 +85,13 @@ func (d *DB) open(e *endpointModel, now time.Time) ([]string, error) {
 }
 
 // changeSecrets changes an endpoint's secrets while nobody else does.
-func (d *DB) changeSecrets(ctx context.Context, merchantID string, id merchant.EndpointID, change func(*endpointModel) error) error {
+func (d *DB) changeSecrets(ctx context.Context, merchantID string, id merchant.EndpointID, change func(context.Context, bun.Tx, *endpointModel) error) error {
 	return d.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
 		var e endpointModel
 		if err := tx.NewSelect().Model(&e).Where("id = ?", id).Where("merchant_id = ?", merchantID).For("NO KEY UPDATE").Scan(ctx); err != nil {
 			return found(err)
 		}
-		if err := change(&e); err != nil {
+		if err := change(ctx, tx, &e); err != nil {
 			return err
 		}
 		_, err := tx.NewUpdate().Model(&e).Column("secrets", "sealed_secrets").WherePK().Exec(ctx)

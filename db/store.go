@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
 
+	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/tasks"
 )
@@ -44,6 +45,9 @@ type StoreOptions struct {
 	// next of its group, in which what comes gathers. What comes later than that
 	// after another waits for nothing.
 	CommitEvery time.Duration
+	// EndpointWindow is the most attempts that are under way to one endpoint's
+	// backlog at once; merchant.UsualWindow when zero.
+	EndpointWindow int
 	// Committed is told of each batch that was committed.
 	Committed func(group string, items int, took time.Duration)
 }
@@ -62,6 +66,9 @@ func NewStore(d *DB, opt StoreOptions) *Store {
 	}
 	if opt.Now == nil {
 		opt.Now = time.Now
+	}
+	if opt.EndpointWindow == 0 {
+		opt.EndpointWindow = merchant.UsualWindow
 	}
 	if opt.Committed == nil {
 		opt.Committed = func(string, int, time.Duration) {}

@@ -92,6 +92,14 @@ func (h Health) Admits(inFlight int, now time.Time) (n int, probes bool) {
 	return max(size-inFlight, 0), probes
 }
 
+// Within is the health where no window is to be wider than most.
+func (h Health) Within(most int) Health {
+	if h.Window.Size() > most {
+		h.Window = h.Window.Within(most)
+	}
+	return h
+}
+
 // Backlog is what waits for an endpoint.
 type Backlog struct {
 	DueAt       time.Time // of its first delivery; zero: there is none

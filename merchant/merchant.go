@@ -89,6 +89,7 @@ type Notice struct {
 	MerchantID string
 	Type       string // "order.paid"
 	Body       []byte // JSON, sent as it is
+	CreatedAt  time.Time
 }
 
 // Attempt is one try to deliver a notice to one endpoint, as it is logged.

@@ -28,3 +28,21 @@ func (s Schedule) After(n int, unit float64) (time.Duration, bool) {
 	wait := s[max(n, 1)-1]
 	return wait + time.Duration(float64(wait)*scheduleJitter*(2*unit-1)), true
 }
+
+// ScheduleOf is a schedule whose waits are given in seconds; of none it is nil. A
+// wait that is far out of bounds stays out of them: CheckSchedule says so.
+func ScheduleOf(seconds []int64) (s Schedule) {
+	const most = int64(MaxWait/time.Second) + 1
+	for _, n := range seconds {
+		s = append(s, time.Duration(min(max(n, -1), most))*time.Second)
+	}
+	return s
+}
+
+// Seconds are the waits in seconds; of no schedule they are nil.
+func (s Schedule) Seconds() (seconds []int64) {
+	for _, wait := range s {
+		seconds = append(seconds, int64(wait/time.Second))
+	}
+	return seconds
+}

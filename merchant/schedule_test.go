@@ -1,6 +1,7 @@
 package merchant
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -34,6 +35,18 @@ func TestAScheduleOfItsOwn(t *testing.T) {
 	require.Equal(t, time.Hour, wait)
 	_, more = s.After(3, 0.5)
 	require.False(t, more)
+}
+
+func TestAScheduleInSeconds(t *testing.T) {
+	t.Parallel()
+	require.Nil(t, ScheduleOf(nil))
+	require.Nil(t, Schedule(nil).Seconds())
+	s := ScheduleOf([]int64{1, 3600})
+	require.Equal(t, Schedule{time.Second, time.Hour}, s)
+	require.Equal(t, []int64{1, 3600}, s.Seconds())
+	for _, far := range []int64{math.MinInt64, -1, int64(MaxWait/time.Second) + 1, math.MaxInt64} {
+		require.Error(t, CheckSchedule(ScheduleOf([]int64{far})), "%d s", far)
+	}
 }
 
 func TestWhatAnAttemptMakesOfADelivery(t *testing.T) {

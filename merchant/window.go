@@ -9,7 +9,8 @@ import (
 const (
 	firstWindow = 2  // of one that nothing is known about
 	slowWindow  = 1  // in turn, oldest first
-	MaxWindow   = 16 // of one that answers well
+	UsualWindow = 16 // of one that answers well, where nothing else is set
+	MaxWindow   = 64 // the most that can be set
 )
 
 // SlowAfter is when an attempt is slow: it leaves its worker's slot, and its
@@ -27,6 +28,9 @@ func (w Window) Size() int {
 	}
 	return min(int(w), MaxWindow)
 }
+
+// Within is the window where none is to be wider than most.
+func (w Window) Within(most int) Window { return Window(min(w.Size(), most)) }
 
 // After is the window after an attempt: one more for a quick success, half of it
 // when whoever stands before the endpoint has too much to do, one when it is slow.

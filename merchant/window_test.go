@@ -53,6 +53,19 @@ func TestWindow(t *testing.T) {
 	}
 }
 
+func TestAWindowWithinAnother(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		window Window
+		most   int
+		size   int
+	}{{0, UsualWindow, 2}, {0, 1, 1}, {1, 1, 1}, {MaxWindow, UsualWindow, UsualWindow}, {UsualWindow, MaxWindow, UsualWindow}} {
+		require.Equal(t, tc.size, tc.window.Within(tc.most).Size())
+		n, _ := Health{Window: tc.window}.Within(tc.most).Admits(0, noon)
+		require.Equal(t, tc.size, n)
+	}
+}
+
 func TestAWindowIsNeverShutNorWide(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -15,8 +15,11 @@
 //	orderflow_callbacks_total                  counter    channel, verdict     callbacks of payment channels, by what was made of them
 //	orderflow_task_duration_seconds            histogram  kind, outcome        tries of tasks; outcome is done, later, dead, gone or panic
 //	orderflow_order_close_lateness_seconds     histogram  -                    from when an unpaid order was due to close until it was closed
-//	orderflow_notice_attempt_duration_seconds  histogram  outcome              tries to deliver a notice to a merchant
+//	orderflow_notice_attempt_duration_seconds  histogram  outcome              tries to deliver a notice to a merchant; outcome is ok, or the class of the failure: blocked, dns, timeout, status, …
 //	orderflow_callback_to_merchant_seconds     histogram  -                    from a payment's callback until the merchant had its notice
+//	orderflow_notice_begun_seconds             histogram  -                    from when a notice was written until it was sent to an endpoint for the first time
+//	orderflow_notice_acknowledged_seconds      histogram  -                    from when a notice was written until an endpoint had taken it
+//	orderflow_notice_connections_total         counter    kind                 connections that tries went by: new, or reused
 //	orderflow_notices_in_flight                gauge      lane                 tries to deliver a notice that are under way: direct, backlog, or detached from their worker
 //	orderflow_notices_detached_total           counter    -                    tries that took over a second and left their worker
 //	orderflow_alerts_total                     counter    name                 alerts that were sent to whoever is on duty

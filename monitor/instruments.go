@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/tasks"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -26,7 +27,12 @@ func newInstruments(registry prometheus.Registerer) *Metrics {
 		notices: histograms("notice_attempt_duration_seconds", "Tries to deliver a notice to a merchant.", slow(), "outcome"),
 		toMerchant: histogram("callback_to_merchant_seconds", "From a payment's callback until the merchant had its notice.",
 			0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
-		inFlight: gauges("notices_in_flight", "Tries to deliver a notice that are under way.", "lane"),
+		inFlight:     gauges("notices_in_flight", "Tries to deliver a notice that are under way.", "lane"),
+		begun:        histogram("notice_begun_seconds", "From when a notice was written until it was sent to an endpoint for the first time.", patient()...),
+		acknowledged: histogram("notice_acknowledged_seconds", "From when a notice was written until an endpoint had taken it.", patient()...),
+		connections: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: name("notice_connections_total"), Help: "Connections that tries to deliver a notice went by.",
+		}, []string{"kind"}),
 		detached: counter("notices_detached_total", "Tries to deliver a notice that took over a second and left their worker."),
 		alerts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: name("alerts_total"), Help: "Alerts sent to whoever is on duty.",
@@ -43,7 +49,7 @@ func newInstruments(registry prometheus.Registerer) *Metrics {
 		intakeLimits: gauges("intake_limit_seconds", "The estimate beyond which new orders are refused.", "reason"),
 		intakeShare:  prometheus.NewGauge(prometheus.GaugeOpts{Name: name("intake_refused_share"), Help: "The share of new orders that is refused."}),
 	}
-	registry.MustRegister(m.requests, m.callbacks, m.tasks, m.closeLateness, m.notices, m.toMerchant, m.inFlight, m.detached,
+	registry.MustRegister(m.requests, m.callbacks, m.tasks, m.closeLateness, m.notices, m.toMerchant, m.inFlight, m.detached, m.begun, m.acknowledged, m.connections,
 		m.alerts, m.promoted, m.putBack, m.epochs, m.batches, m.commits, m.refused, m.intake, m.intakeLimits, m.intakeShare)
 	m.startAtZero()
 	return m
@@ -65,6 +71,12 @@ func (m *Metrics) startAtZero() {
 	for _, lane := range tasks.Lanes() {
 		m.inFlight.WithLabelValues(string(lane))
 	}
+	for _, class := range merchant.Classes() {
+		m.notices.WithLabelValues(m.notified.of(string(class)))
+	}
+	for _, kind := range connectionKinds() {
+		m.connections.WithLabelValues(kind)
+	}
 	for _, n := range tasks.AlertNames() {
 		m.alerts.WithLabelValues(string(n))
 	}
@@ -78,6 +90,11 @@ func fast() []float64 {
 
 func slow() []float64 {
 	return []float64{0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20}
+}
+
+// patient is for what may wait for a merchant: for days in the end.
+func patient() []float64 {
+	return []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600, 6 * 3600, 24 * 3600, 72 * 3600}
 }
 
 func name(s string) string { return "orderflow_" + s }

@@ -26,6 +26,9 @@ type Metrics struct {
 	toMerchant    prometheus.Histogram
 	inFlight      *prometheus.GaugeVec
 	detached      prometheus.Counter
+	begun         prometheus.Histogram
+	acknowledged  prometheus.Histogram
+	connections   *prometheus.CounterVec
 	alerts        *prometheus.CounterVec
 	promoted      prometheus.Counter
 	putBack       prometheus.Counter
@@ -131,6 +134,23 @@ func (m *Metrics) NoticesInFlight(lane tasks.Lane, by int) {
 		m.detached.Add(float64(by))
 	}
 }
+
+// NoticeBegun counts a notice that is sent to an endpoint for the first time, so
+// long after it was written.
+func (m *Metrics) NoticeBegun(after time.Duration) { m.begun.Observe(seconds(after)) }
+
+// NoticeAcknowledged counts a notice that an endpoint has taken, so long after it
+// was written.
+func (m *Metrics) NoticeAcknowledged(after time.Duration) { m.acknowledged.Observe(seconds(after)) }
+
+// NoticeConnection counts a connection that a notice went by: one that was open, or
+// one that was made for it, or was to be.
+func (m *Metrics) NoticeConnection(reused bool) {
+	m.connections.WithLabelValues(connectionKinds()[int(truth(reused))]).Inc()
+}
+
+// connectionKinds are a connection that was made, and one that was open.
+func connectionKinds() []string { return []string{"new", "reused"} }
 
 // CallbackToMerchant counts a paid order whose merchant knows, so long after
 // the channel's callback came.

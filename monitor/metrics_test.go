@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/tasks"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
@@ -73,6 +74,9 @@ func countAll(m *Metrics) {
 	m.TaskDone(tasks.OrderClose, "done", time.Millisecond)
 	m.OrderClosed(time.Second)
 	m.NoticeAttempt("delivered", time.Millisecond)
+	m.NoticeBegun(time.Millisecond)
+	m.NoticeAcknowledged(time.Second)
+	m.NoticeConnection(true)
 	m.CallbackToMerchant(time.Second)
 	m.AlertSent(tasks.AlertTaskDead)
 	m.Promoted(3)
@@ -170,7 +174,7 @@ func TestLabelsStayFew(t *testing.T) {
 		"orderflow_callbacks_total verdict":                 mostVerdicts + 1,
 		"orderflow_task_duration_seconds kind":              len(tasks.Specs()) + 1,
 		"orderflow_task_duration_seconds outcome":           len(outcomes()) + 1,
-		"orderflow_notice_attempt_duration_seconds outcome": 1,
+		"orderflow_notice_attempt_duration_seconds outcome": len(merchant.Classes()) + 1,
 		"orderflow_alerts_total name":                       len(tasks.AlertNames()) + 1,
 	} {
 		require.Len(t, values[key], most, key)

@@ -90,7 +90,7 @@ func (s *server) wanted(e api.EndpointChange) (merchant.Endpoint, error) {
 			wrong = append(wrong, api.FieldError{Location: fmt.Sprintf("body.events[%d]", i), Message: "want one of: " + strings.Join(known, ", ")})
 		}
 	}
-	schedule := scheduleOf(e.RetrySchedule)
+	schedule := merchant.ScheduleOf(e.RetrySchedule)
 	if err := merchant.CheckSchedule(schedule); err != nil {
 		wrong = append(wrong, api.FieldError{Location: "body.retry_schedule", Message: err.Error()})
 	}
@@ -98,22 +98,6 @@ func (s *server) wanted(e api.EndpointChange) (merchant.Endpoint, error) {
 		return merchant.Endpoint{}, fault(api.Invalid, "").wrong(wrong)
 	}
 	return merchant.Endpoint{URL: e.URL, Events: e.Events, Ack: merchant.AckMode(e.Ack), Schedule: schedule}, nil
-}
-
-// scheduleOf and secondsOf are a schedule as the API has it: seconds.
-func scheduleOf(seconds []int64) (waits merchant.Schedule) {
-	const most = int64(merchant.MaxWait/time.Second) + 1 // what is far too long stays too long
-	for _, n := range seconds {
-		waits = append(waits, time.Duration(min(max(n, -1), most))*time.Second)
-	}
-	return waits
-}
-
-func secondsOf(waits merchant.Schedule) (seconds []int64) {
-	for _, w := range waits {
-		seconds = append(seconds, int64(w/time.Second))
-	}
-	return seconds
 }
 
 type endpointsOutput struct{ Body api.EndpointList }
@@ -266,7 +250,7 @@ func shown(e merchant.Endpoint, secret string) *endpointOutput {
 func endpointView(e merchant.Endpoint) api.Endpoint {
 	return api.Endpoint{
 		ID: e.ID.String(), MerchantID: e.MerchantID, URL: e.URL, Events: e.Events, Paused: e.Paused, CreatedAt: utc(e.CreatedAt),
-		Signature: string(e.Scheme()), PublicKey: e.PublicKey, Ack: string(cmp.Or(e.Ack, merchant.Ack2xx)), RetrySchedule: secondsOf(e.Schedule),
+		Signature: string(e.Scheme()), PublicKey: e.PublicKey, Ack: string(cmp.Or(e.Ack, merchant.Ack2xx)), RetrySchedule: e.Schedule.Seconds(),
 		State: string(cmp.Or(e.Health.State, merchant.Healthy)), Since: utc(e.Health.Since), LastError: e.Health.LastError,
 		Verifies: string(cmp.Or(e.Verifies, merchant.NotKnown)), VerifiedAt: utc(e.VerifiedAt),
 	}

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
 
+	"github.com/orderflow/orderflow/db"
 	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/tasks"
@@ -151,6 +153,59 @@ func TestTheWindowIsOneOverAllProcesses(t *testing.T) {
 	b.clock.forward(merchant.LeaseOf)
 	b.look(e)
 	require.Equal(t, 5, b.sender.told(e))
+}
+
+// What the setting allows is less than the endpoint has earned: it counts at once,
+// and what is learnt from then on goes no farther.
+func TestAWindowGoesNoFartherThanItIsSet(t *testing.T) {
+	b := newBench(t)
+	e := b.endpoint()
+	b.behind(e, 7)
+	_, err := b.ExecContext(b.ctx, `UPDATE endpoints SET health = '{"window":16}' WHERE id = ?`, e.ID)
+	require.NoError(t, err)
+	narrow := db.NewStore(b.DB, db.StoreOptions{Log: zap.NewNop(), Now: b.clock.now, EndpointWindow: 3})
+	t.Cleanup(narrow.Close)
+	first, err := narrow.Claim(b.ctx, e.ID, b.clock.now())
+	require.NoError(t, err)
+	require.Len(t, first.Deliveries, 3)
+	require.NoError(t, narrow.Land(b.ctx, landed(first.Deliveries[0], acknowledged()))[0])
+	require.EqualValues(t, 3, b.health(e).Window)
+	second, err := narrow.Claim(b.ctx, e.ID, b.clock.now())
+	require.NoError(t, err)
+	require.Len(t, second.Deliveries, 1)
+}
+
+// How long a notice took to be sent for the first time, and to be taken, is told
+// once, whichever way it went.
+func TestHowLongANoticeTakes(t *testing.T) {
+	b := newBench(t)
+	e := b.endpoint()
+	var begun, taken []time.Duration
+	b.deps.Begun = func(after time.Duration) { begun = append(begun, after) }
+	b.deps.Acknowledged = func(after time.Duration) { taken = append(taken, after) }
+
+	o, _ := b.paid()
+	b.clock.forward(time.Minute)
+	b.ran(notifyOf(o))
+	require.Equal(t, []time.Duration{time.Minute}, begun)
+	require.Equal(t, []time.Duration{time.Minute}, taken, "directly")
+
+	b.sender.answer(e, answered(500, 0))
+	o, _ = b.paid()
+	b.ran(notifyOf(o))
+	require.Len(t, begun, 2)
+	require.Len(t, taken, 1)
+	b.sender.answer(e, acknowledged())
+	b.clock.forward(time.Hour)
+	b.look(e)
+	require.Len(t, begun, 2, "that was its second try")
+	require.Equal(t, time.Hour, taken[1])
+
+	b.behind(e, 1)
+	b.clock.forward(time.Minute)
+	b.look(e)
+	require.Len(t, taken, 3)
+	require.Equal(t, time.Minute, begun[2].Round(time.Second), "its first was from the backlog")
 }
 
 func landed(d merchant.Delivery, a merchant.Attempt) tasks.Landing {

@@ -23,10 +23,18 @@ func newCourier(d Deps) *courier {
 	if d.SlotFor == 0 {
 		d.SlotFor = merchant.SlowAfter
 	}
+	if d.EndpointWindow == 0 {
+		d.EndpointWindow = merchant.UsualWindow
+	}
+	for _, told := range []*func(time.Duration){&d.Begun, &d.Acknowledged} {
+		if *told == nil {
+			*told = func(time.Duration) {}
+		}
+	}
 	if d.InFlight == nil {
 		d.InFlight = func(tasks.Lane, int) {}
 	}
-	return &courier{Deps: d, endpoints: newEndpointCache(d.Store, d.Now), gate: newGate(d.Now), pool: newPool()}
+	return &courier{Deps: d, endpoints: newEndpointCache(d.Store, d.Now), gate: newGate(d.EndpointWindow, d.Now), pool: newPool(d.EndpointWindow)}
 }
 
 // stop implements stopper.
@@ -35,6 +43,8 @@ func (c *courier) stop(most time.Duration) { c.pool.stop(most) }
 // flight is an attempt under way. attempt is read only after landed is closed.
 type flight struct {
 	endpoint merchant.EndpointID
+	notice   merchant.Notice
+	began    time.Time
 	landed   chan struct{}
 	attempt  merchant.Attempt
 	cancel   context.CancelFunc
@@ -43,7 +53,7 @@ type flight struct {
 // begin begins an attempt.
 func (c *courier) begin(e merchant.Endpoint, n merchant.Notice) *flight {
 	ctx, cancel := context.WithCancel(c.pool.ctx)
-	f := &flight{endpoint: e.ID, landed: make(chan struct{}), cancel: cancel}
+	f := &flight{endpoint: e.ID, notice: n, began: c.Now(), landed: make(chan struct{}), cancel: cancel}
 	go func() {
 		defer cancel()
 		defer close(f.landed)
@@ -94,11 +104,20 @@ func (c *courier) outside(f *flight, then func()) {
 
 // land writes what became of an attempt. When that fails the delivery's lease
 // ends by itself, and it is tried again.
-func (c *courier) land(l tasks.Landing) {
+func (c *courier) land(l tasks.Landing) (written bool) {
 	err := c.Store.Land(context.WithoutCancel(c.pool.ctx), l)[0]
 	if err != nil && !isGone(err) {
 		c.Log.Warn("what became of a delivery is not written; it is tried again",
 			zap.Stringer("endpoint_id", l.Delivery.EndpointID), zap.String("notice_id", l.Delivery.NoticeID), zap.Error(err))
+	}
+	return err == nil
+}
+
+// concludes lands an attempt at its end.
+func (c *courier) concludes(f *flight, l tasks.Landing) {
+	l.Sight.Attempt = f.attempt
+	if c.land(l) && f.attempt.OK {
+		c.Acknowledged(c.Now().Sub(f.notice.CreatedAt))
 	}
 }
 

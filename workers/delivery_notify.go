@@ -66,7 +66,25 @@ func (w notify) tell(ctx context.Context, row tasks.Row, notice merchant.Notice,
 	if w.Plain {
 		return plainly(row, w.send(ctx, todo, notice, w.plain))
 	}
-	return w.settlement(row, notice, w.send(ctx, todo, notice, w.direct))
+	legs := w.send(ctx, todo, notice, w.direct)
+	w.count(row, notice, legs)
+	return w.settlement(row, notice, legs)
+}
+
+// count tells how long the notice took to be sent for the first time, and to be
+// taken.
+func (w notify) count(row tasks.Row, notice merchant.Notice, legs []leg) {
+	for _, l := range legs {
+		if l.flight == nil {
+			continue
+		}
+		if row.Generation == 0 {
+			w.Begun(l.flight.began.Sub(notice.CreatedAt))
+		}
+		if !l.left && l.flight.attempt.OK {
+			w.Acknowledged(w.Now().Sub(notice.CreatedAt))
+		}
+	}
 }
 
 // leg is one endpoint's part of telling a notice.
@@ -154,7 +172,7 @@ func (w notify) settlement(row tasks.Row, notice merchant.Notice, legs []leg) ta
 // follow writes what came of an attempt to its delivery, now or at its end.
 func (w notify) follow(l leg, d merchant.Delivery) {
 	land := func() {
-		w.land(tasks.Landing{Delivery: d, Ring: true, Sight: merchant.Sight{Attempt: l.flight.attempt, NoticeID: d.NoticeID, Recovered: l.recovered}})
+		w.concludes(l.flight, tasks.Landing{Delivery: d, Ring: true, Sight: merchant.Sight{NoticeID: d.NoticeID, Recovered: l.recovered}})
 	}
 	if !l.left {
 		land()

@@ -85,9 +85,12 @@ func (w endpointDeliver) carry(ctx context.Context, claim tasks.Claim, free chan
 func (w endpointDeliver) try(ctx context.Context, e merchant.Endpoint, notice merchant.Notice, d merchant.Delivery) {
 	timer := time.NewTimer(w.SlotFor)
 	defer timer.Stop()
+	if d.Generation == 1 && d.Attempts == 0 { // the first claim, and none before it failed
+		w.Begun(w.Now().Sub(notice.CreatedAt))
+	}
 	f := w.begin(e, notice)
 	land := func(ring bool) {
-		w.land(tasks.Landing{Delivery: d, Ring: ring, Sight: merchant.Sight{Attempt: f.attempt, NoticeID: d.NoticeID}})
+		w.concludes(f, tasks.Landing{Delivery: d, Ring: ring, Sight: merchant.Sight{NoticeID: d.NoticeID}})
 	}
 	if !w.wait(ctx, f, tasks.BacklogLane, timer.C) {
 		land(false)

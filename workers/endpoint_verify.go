@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"go.uber.org/zap"
@@ -16,12 +17,24 @@ import (
 // test, and then one with a foreign signature, which must be refused. It does so
 // when the endpoint becomes active, and every VerifyEvery after that; never while
 // it is paused or fails.
-type endpointVerify struct{ Deps }
+//
+// A process asks one endpoint at a time: it shares its slots with the backlogs, and
+// whoever hangs here is to hold up none of those.
+type endpointVerify struct {
+	Deps
+	turn chan struct{} // held by the one that is asked
+}
+
+func newEndpointVerify(d Deps) endpointVerify { return endpointVerify{d, make(chan struct{}, 1)} }
 
 func (endpointVerify) Kind() tasks.Kind { return tasks.EndpointVerify }
 
-// verifyAgain is when it is tried once more where nothing was found out.
-const verifyAgain = 24 * time.Hour
+const (
+	// verifyAgain is when it is tried once more where nothing was found out.
+	verifyAgain = 24 * time.Hour
+	// verifyInTurn is within which time one comes again while another is asked.
+	verifyInTurn = 10 * time.Minute
+)
 
 func (w endpointVerify) Prepare(context.Context, []tasks.Row) (Do, error) { return w.verify, nil }
 
@@ -31,6 +44,12 @@ func (w endpointVerify) verify(ctx context.Context, row tasks.Row) tasks.Settlem
 	}
 	if w.VerifyEvery <= 0 { // turned off
 		return again(verifyAgain)
+	}
+	select {
+	case w.turn <- struct{}{}:
+		defer func() { <-w.turn }()
+	default:
+		return again(time.Second + rand.N(verifyInTurn))
 	}
 	e, err := w.Store.EndpointToVerify(ctx, merchant.EndpointID(row.Subject), w.Now())
 	switch {

@@ -14,6 +14,7 @@ import (
 // out goes to the endpoint's backlog, whose window is one over all processes.
 type gate struct {
 	now  func() time.Time
+	most int // the widest window
 	mu   sync.Mutex
 	byID map[merchant.EndpointID]*door
 }
@@ -42,8 +43,8 @@ const (
 	doorsMost = 10_000
 )
 
-func newGate(now func() time.Time) *gate {
-	return &gate{now: now, byID: map[merchant.EndpointID]*door{}}
+func newGate(most int, now func() time.Time) *gate {
+	return &gate{now: now, most: most, byID: map[merchant.EndpointID]*door{}}
 }
 
 // enter says whether an attempt may go out now. It waits for room until patience
@@ -58,7 +59,7 @@ func (g *gate) enter(ctx context.Context, e merchant.Endpoint, patience <-chan t
 		g.mu.Unlock()
 		return false
 	}
-	if d.out < d.window.Size() && len(d.queue) == 0 {
+	if d.out < g.room(d) && len(d.queue) == 0 {
 		d.out++
 		g.mu.Unlock()
 		return true
@@ -94,7 +95,7 @@ func (g *gate) leave(id merchant.EndpointID, a merchant.Attempt) (recovered bool
 	defer g.mu.Unlock()
 	d := g.door(id)
 	d.out--
-	d.window = d.window.After(a)
+	d.window = d.window.After(a).Within(g.most)
 	switch {
 	case a.OK:
 		d.failures, d.recovered = 0, true
@@ -128,12 +129,15 @@ func (g *gate) shutDoor(d *door) {
 }
 
 func (g *gate) callNext(d *door) {
-	for len(d.queue) > 0 && d.out < d.window.Size() {
+	for len(d.queue) > 0 && d.out < g.room(d) {
 		d.out++
 		close(d.queue[0])
 		d.queue = d.queue[1:]
 	}
 }
+
+// room is how many attempts may be out at a door at once.
+func (g *gate) room(d *door) int { return d.window.Within(g.most).Size() }
 
 // door finds an endpoint's, under the lock.
 func (g *gate) door(id merchant.EndpointID) *door {

@@ -17,19 +17,17 @@ type pool struct {
 	under sync.WaitGroup
 
 	mu       sync.Mutex
+	most     int // of one endpoint
 	all      int
 	byID     map[merchant.EndpointID]int
 	stopping bool
 }
 
-// The most attempts in the pool: of the process, and of one endpoint.
-const (
-	poolMost      = 1000
-	poolMostOfOne = merchant.MaxWindow
-)
+// poolMost is the most attempts in the pool of a process.
+const poolMost = 1000
 
-func newPool() *pool {
-	p := &pool{byID: map[merchant.EndpointID]int{}}
+func newPool(mostOfOne int) *pool {
+	p := &pool{most: mostOfOne, byID: map[merchant.EndpointID]int{}}
 	p.ctx, p.end = context.WithCancel(context.Background())
 	return p
 }
@@ -38,7 +36,7 @@ func newPool() *pool {
 func (p *pool) take(id merchant.EndpointID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.all >= poolMost || p.byID[id] >= poolMostOfOne || p.stopping {
+	if p.all >= poolMost || p.byID[id] >= p.most || p.stopping {
 		return false
 	}
 	p.all++

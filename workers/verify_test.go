@@ -71,6 +71,29 @@ func TestAnEndpointIsAskedWhetherItVerifies(t *testing.T) {
 	}
 }
 
+// One that hangs holds up no backlog: while it is asked, the others come later.
+func TestOneEndpointIsAskedAtATime(t *testing.T) {
+	b := newBench(t)
+	hangs, other := b.endpoint(), b.endpoint()
+	to := newHanging(b.sender, hangs)
+	b.deps.Sender, b.deps.VerifyEvery = to, time.Hour
+	w := newEndpointVerify(b.deps)
+	ask := func(e merchant.Endpoint) time.Time {
+		s := w.verify(b.ctx, tasks.Row{Key: tasks.About(tasks.EndpointVerify, e.ID)})
+		next, owed := s.Verdict.Next(s.Row, b.clock.now())
+		require.True(t, owed)
+		return next.DueAt
+	}
+	asked := make(chan time.Time)
+	go func() { asked <- ask(hangs) }()
+	require.Equal(t, hangs.ID, <-to.began)
+	require.WithinRange(t, ask(other), b.clock.now().Add(time.Second), b.clock.now().Add(time.Second+verifyInTurn))
+	require.Zero(t, b.sender.told(other))
+	close(to.at[hangs.ID])
+	require.Equal(t, b.clock.now().Add(time.Hour), <-asked)
+	require.Equal(t, b.clock.now().Add(time.Hour), ask(other))
+}
+
 // What becomes active is asked again; what is known of one URL says nothing about
 // another.
 func TestWhenItIsFoundOutAnew(t *testing.T) {
@@ -106,6 +129,13 @@ func TestWhenItIsFoundOutAnew(t *testing.T) {
 	require.Equal(t, merchant.NotKnown, known())
 	require.NoError(t, b.Verified(b.ctx, was, merchant.Verifies, b.clock.now()))
 	require.Equal(t, merchant.NotKnown, known(), "what was asked elsewhere comes too late")
+
+	b.due(ask)
+	b.ran(ask)
+	require.False(t, soon())
+	rotation := merchant.Rotation{Secret: merchant.NewSecret(), Overlap: time.Hour, At: b.clock.now()}
+	require.NoError(t, b.RotateEndpoint(b.ctx, b.seller, e.ID, rotation))
+	require.True(t, soon(), "it has another secret")
 
 	require.NoError(t, b.DeleteEndpoint(b.ctx, b.seller, e.ID, b.clock.now()))
 	b.due(ask)

@@ -93,9 +93,15 @@ type Deps struct {
 	// SlotFor is how long an attempt to tell a merchant holds its worker's slot;
 	// merchant.SlowAfter when zero. Tests have less time.
 	SlotFor time.Duration
+	// EndpointWindow is the most attempts that are under way to one endpoint at once;
+	// merchant.UsualWindow when zero.
+	EndpointWindow int
 	// InFlight is told of attempts that begin in a lane, and with -1 that they end.
 	// May be nil.
 	InFlight func(lane tasks.Lane, by int)
+	// Begun is told of each notice that is sent to an endpoint for the first time, and
+	// Acknowledged of each that one takes: how long after it was written. May be nil.
+	Begun, Acknowledged func(after time.Duration)
 	// VerifyEvery is how often it is found out whether an endpoint verifies
 	// signatures; 0: never.
 	VerifyEvery time.Duration
@@ -117,7 +123,7 @@ func All(d Deps) []Worker {
 		notify{c, tasks.MerchantNotify},
 		endpointDeliver{c},
 		endpointRecover{d},
-		endpointVerify{d},
+		newEndpointVerify(d),
 		deliveryDeadline{d},
 		deliveryRevoke{d},
 		orderComplete{d},

@@ -176,7 +176,7 @@ func (a *App) openStore() {
 	a.dispatcher = relay.NewDispatcher(asynq.NewClientFromRedisClient(a.redis), a.log.Named("dispatch"))
 	a.onStop("dispatcher", a.dispatcher.Stop)
 	a.store = db.NewStore(a.db, db.StoreOptions{
-		Log: a.log.Named("store"), Terms: a.terms(), Dispatch: a.dispatcher.Dispatch, CommitEvery: commitEvery,
+		Log: a.log.Named("store"), Terms: a.terms(), Dispatch: a.dispatcher.Dispatch, CommitEvery: commitEvery, EndpointWindow: a.cfg.Workers.EndpointWindow,
 		Committed: func(_ string, items int, took time.Duration) { a.metrics.Committed(items, took) },
 	})
 	a.onStop("store", a.store.Close)

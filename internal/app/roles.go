@@ -48,7 +48,7 @@ func (a *App) startWorkers() error {
 	}, a.store, workers.All(workers.Deps{
 		Store: a.store, Channels: a.channels, Sender: countedSender{a.notifier, a.metrics}, Alerts: alerts,
 		Terms: a.terms(), Keep: tasks.Keep(a.cfg.Keep), NotifyURL: a.callbackURL, Log: a.log.Named("worker"), Now: now, Plain: a.extras.PlainNotices,
-		InFlight: a.metrics.NoticesInFlight, VerifyEvery: a.cfg.Notify.VerifyEvery,
+		InFlight: a.metrics.NoticesInFlight, Begun: a.metrics.NoticeBegun, Acknowledged: a.metrics.NoticeAcknowledged, EndpointWindow: c.EndpointWindow, VerifyEvery: a.cfg.Notify.VerifyEvery,
 	}))
 	if err != nil {
 		return err
@@ -113,5 +113,8 @@ func (s countedSender) Send(ctx context.Context, e merchant.Endpoint, n merchant
 		outcome = string(t.Class())
 	}
 	s.metrics.NoticeAttempt(outcome, t.Duration)
+	if t.Remote.IsValid() {
+		s.metrics.NoticeConnection(t.Timing.Connect == 0)
+	}
 	return t
 }

@@ -169,7 +169,7 @@ func (w *world) atRest() bool {
 func (w *world) owed() (list []string) {
 	rows, err := w.books.QueryContext(w.ctx, `SELECT b.kind || '/' || b.subject || ' due ' || b.due_at || ' ' || b.last_error FROM outbox b
 		LEFT JOIN orders o ON substring(o.id::text FOR 34) = substring(b.subject::text FOR 34)
-		WHERE b.dead_at IS NULL AND coalesce(o.hold, '') = '' AND b.kind <> 'maintenance:run' ORDER BY 1`) // which always is
+		WHERE b.dead_at IS NULL AND coalesce(o.hold, '') = '' AND b.kind NOT IN ('maintenance:run', 'endpoint:verify') ORDER BY 1`) // which always are
 	require.NoError(w, err)
 	defer rows.Close()
 	for rows.Next() {
