@@ -57,7 +57,7 @@ func newBenchAt(t *testing.T, c *clock) *bench {
 		Committed: func(group string, items int, _ time.Duration) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			if group == "change" {
+			if group == "change" || group == "settle" {
 				b.commits = append(b.commits, items)
 			}
 		},
