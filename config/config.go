@@ -87,7 +87,7 @@ type Relay struct {
 
 // Workers is how tasks are run.
 type Workers struct {
-	Concurrency        int           // tasks at once, notices apart
+	Concurrency        int           // bundles of payments to confirm at once, and as many of all else but notices
 	NoticesConcurrency int           // bundles of notices to merchants at once
 	EndpointWindow     int           // notices under way to one endpoint at once, at most
 	CheckInterval      time.Duration // how often an idle worker asks for a task

@@ -75,7 +75,7 @@ func settings() []setting {
 		},
 
 		{
-			name: "workers.concurrency", def: "32", doc: "tasks that one process runs at once, notices to merchants apart",
+			name: "workers.concurrency", def: "32", doc: "bundles of payments to confirm that one process takes up at once, and as many of all other tasks but notices",
 			read: into(func(c *Config) *int { return &c.Workers.Concurrency }, between(1, 10_000)),
 		},
 		{

@@ -21,7 +21,7 @@ type Options struct {
 	Log   *zap.Logger
 	Now   func() time.Time
 
-	Concurrency        int           // bundles at once, all queues but notices; 16
+	Concurrency        int           // bundles at once of payments to confirm, and as many of all else but notices; 16
 	NoticesConcurrency int           // bundles of notices at once; 16
 	BacklogConcurrency int           // bundles of endpoints' backlogs at once; a quarter of the notices'
 	CheckInterval      time.Duration // how often an idle slot looks for work; 5 ms
@@ -33,8 +33,9 @@ type Options struct {
 	Tried func(k tasks.Kind, outcome string, took, late time.Duration)
 }
 
-// Server runs the workers: one asynq server for notices, which wait for
-// merchants, and one for everything else, so that no merchant can hold up money.
+// Server runs the workers, each lane an asynq server of its own: payments are
+// confirmed in one, merchants told in another, endpoints' backlogs looked after in
+// a third, and everything else done in a fourth. None can hold up another.
 type Server struct {
 	servers  []*asynq.Server
 	patience time.Duration
@@ -105,7 +106,8 @@ type lane struct {
 
 func (o Options) lanes() []lane {
 	return []lane{
-		{o.Concurrency, map[string]int{string(tasks.Critical): 6, string(tasks.Closing): 3, string(tasks.Default): 3, string(tasks.Low): 1}, 1},
+		{o.Concurrency, map[string]int{string(tasks.Critical): 1}, 1}, // a payment waits for nothing else to end
+		{o.Concurrency, map[string]int{string(tasks.Closing): 3, string(tasks.Default): 3, string(tasks.Low): 1}, 1},
 		{o.NoticesConcurrency, map[string]int{string(tasks.Notices): 6, string(tasks.News): 1}, 1},
 		{o.BacklogConcurrency, map[string]int{string(tasks.Backlog): 1}, 5},
 	}
