@@ -61,12 +61,12 @@ func (s *Store) changeBatch(ctx context.Context, conn *pgxpool.Conn, list []chan
 	w.troubles()
 	w.now = s.now() // what a change made due is due now
 	b = &pgx.Batch{}
-	due := w.queue(b)
+	w.queue(b)
 	b.Queue("COMMIT")
 	if err := exec(ctx, conn, b); err != nil {
 		return nil, nil, err
 	}
-	return answers, append(due, w.rung...), nil
+	return answers, w.due, nil
 }
 
 // change runs one change in memory. The order in found is replaced when the

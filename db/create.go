@@ -45,9 +45,12 @@ func (s *Store) createBatch(ctx context.Context, conn *pgxpool.Conn, list []*cre
 		answers[i] = w.create(c, seen, taken, stock)
 	}
 	b = &pgx.Batch{}
-	due := w.queue(b)
+	w.queue(b)
 	b.Queue("COMMIT")
-	return answers, due, exec(ctx, conn, b)
+	if err := exec(ctx, conn, b); err != nil {
+		return nil, nil, err
+	}
+	return answers, w.due, nil
 }
 
 // create decides one creation in memory: it is refused alone, or becomes part

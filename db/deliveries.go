@@ -107,8 +107,7 @@ const bell = `INSERT INTO outbox AS o (kind, subject, due_at, promoted_at, creat
 		WHERE o.due_at > excluded.due_at OR o.dead_at IS NOT NULL
 	RETURNING subject, promoted_at IS NOT NULL`
 
-// queueBells rings. What is due at once is among w.rung when the batch has been
-// sent.
+// queueBells rings. What is due at once is among w.due when the batch has been sent.
 func (w *writes) queueBells(b *pgx.Batch) {
 	if len(w.bells) == 0 {
 		return
@@ -126,7 +125,7 @@ func (w *writes) queueBells(b *pgx.Batch) {
 		)
 		_, err := pgx.ForEachRow(rows, []any{&subject, &promoted}, func() error {
 			if promoted {
-				w.rung = append(w.rung, tasks.Key{Kind: tasks.EndpointDeliver, Subject: subject})
+				w.due = append(w.due, tasks.Key{Kind: tasks.EndpointDeliver, Subject: subject})
 			}
 			return nil
 		})

@@ -41,12 +41,12 @@ func (s *Store) drainBatch(ctx context.Context, conn *pgxpool.Conn, list []*task
 		}
 	}
 	b = &pgx.Batch{}
-	due := w.queue(b)
+	w.queue(b)
 	b.Queue("COMMIT")
 	if err := exec(ctx, conn, b); err != nil {
 		return nil, nil, fmt.Errorf("settle looks at backlogs: %w", err)
 	}
-	return answers, due, nil
+	return answers, w.due, nil
 }
 
 // queueLooks reads when each backlog is to be looked at next. Those that are to

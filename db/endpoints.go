@@ -108,12 +108,12 @@ func (d *DB) SigningEndpoints(ctx context.Context, merchantID string, now time.T
 // time; order.ErrNotFound when it is not one of its. It fails when one of them
 // does not open.
 func (d *DB) SigningEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, now time.Time) (merchant.Endpoint, error) {
-	return d.signing(ctx, id, now, func(q *bun.SelectQuery) *bun.SelectQuery { return q.Where("merchant_id = ?", merchantID) })
+	return d.signing(ctx, d.NewSelect().Where("merchant_id = ?", merchantID), id, now)
 }
 
-func (d *DB) signing(ctx context.Context, id merchant.EndpointID, now time.Time, of func(*bun.SelectQuery) *bun.SelectQuery) (e merchant.Endpoint, err error) {
+func (d *DB) signing(ctx context.Context, from *bun.SelectQuery, id merchant.EndpointID, now time.Time) (e merchant.Endpoint, err error) {
 	var row endpointModel
-	if err = d.NewSelect().Model(&row).Where("id = ?", id).Apply(of).Scan(ctx); err != nil {
+	if err = from.Model(&row).Where("id = ?", id).Scan(ctx); err != nil {
 		return e, wrap(found(err), "endpoint "+id.String())
 	}
 	e = row.endpoint()

@@ -75,13 +75,13 @@ func (s *Store) landBatch(ctx context.Context, conn *pgxpool.Conn, list []*tasks
 	}
 	b = &pgx.Batch{}
 	l.queueBacklog(b)
-	due := l.queue(b)
+	l.queue(b)
 	queueTaken(b, col(l.told, func(d merchant.Delivery) string { return d.NoticeID }))
 	b.Queue("COMMIT")
 	if err := exec(ctx, conn, b); err != nil {
 		return nil, nil, fmt.Errorf("write what became of deliveries: %w", err)
 	}
-	return answers, append(due, l.rung...), nil
+	return answers, l.due, nil
 }
 
 func (l *landing) land(one *tasks.Landing) error {

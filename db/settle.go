@@ -19,8 +19,8 @@ import (
 // goes by a statement of its own. What that does not get hold of is settled
 // like all others, as a change. Payments are confirmed in one group with what is
 // asked for from outside, as somebody waits for both; all else is in another, so
-// that ten thousand orders which close stand before neither. A look at a backlog that came to its end is
-// settled by what is left of that.
+// that ten thousand orders which close stand before neither. A look at a backlog
+// that came to its end is settled by what is left of that.
 func (s *Store) Settle(ctx context.Context, tries ...tasks.Settlement) []error {
 	errs := make([]error, len(tries))
 	var alone, drained, awaited, rest []int

@@ -13,7 +13,7 @@ import (
 // EndpointToVerify is an endpoint with the secrets that sign at a time, whosever
 // it is; order.ErrNotFound when it is gone.
 func (d *DB) EndpointToVerify(ctx context.Context, id merchant.EndpointID, now time.Time) (merchant.Endpoint, error) {
-	return d.signing(ctx, id, now, func(q *bun.SelectQuery) *bun.SelectQuery { return q })
+	return d.signing(ctx, d.NewSelect(), id, now)
 }
 
 // Verified keeps what an endpoint made of a forged notice. What is known about

@@ -36,11 +36,11 @@ type writes struct {
 
 	deliveries []merchant.Delivery               // new
 	bells      map[merchant.EndpointID]time.Time // whose backlogs are looked at, and when
-	rung       []tasks.Key                       // of these, what is due at once; when the batch was sent
 	untold     []tasks.Subject                   // notices that nobody is to be told any more
 	buried     []tasks.Row                       // new, and dead
 
 	outbox map[tasks.Key]*tasks.Row // nil: to be deleted
+	due    []tasks.Key              // what is to be dispatched after the commit; whole when the batch was sent
 	onces  []onceRow
 }
 
@@ -119,8 +119,7 @@ func (w *writes) owe(m tasks.Message) {
 }
 
 // queue queues every statement the batch needs, in a fixed order of tables.
-// due are the rows to dispatch once it is committed.
-func (w *writes) queue(b *pgx.Batch) (due []tasks.Key) {
+func (w *writes) queue(b *pgx.Batch) {
 	w.queueOrders(b)
 	w.queueParts(b)
 	w.queueStock(b)
@@ -136,9 +135,8 @@ func (w *writes) queue(b *pgx.Batch) (due []tasks.Key) {
 			col(w.onces, func(r onceRow) []byte { return r.answer }), w.now)
 	}
 	w.queueBuried(b)
-	due = w.queueOutbox(b)
+	w.queueOutbox(b)
 	w.queueBells(b)
-	return due
 }
 
 func (w *writes) queueOrders(b *pgx.Batch) {

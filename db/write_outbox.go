@@ -15,7 +15,7 @@ import (
 // that is due at once is stamped promoted when this process dispatches it after
 // the commit: should it die before, the relay finds it overdue. Where nobody
 // dispatches it stays unstamped, for the relay to promote.
-func (w *writes) queueOutbox(b *pgx.Batch) (due []tasks.Key) {
+func (w *writes) queueOutbox(b *pgx.Batch) {
 	var owed []*tasks.Row
 	var moot []tasks.Key
 	for k, row := range w.outbox {
@@ -25,7 +25,7 @@ func (w *writes) queueOutbox(b *pgx.Batch) (due []tasks.Key) {
 		}
 		if w.dispatched && row.DeadAt.IsZero() && !row.DueAt.After(w.now) {
 			row.PromotedAt = w.now
-			due = append(due, k)
+			w.due = append(w.due, k)
 		}
 		owed = append(owed, row)
 	}
@@ -50,7 +50,6 @@ func (w *writes) queueOutbox(b *pgx.Batch) (due []tasks.Key) {
 			col(owed, func(r *tasks.Row) string { return r.LastError }), col(owed, func(r *tasks.Row) *time.Time { return timeOrNull(r.DeadAt) }),
 			col(owed, func(r *tasks.Row) time.Time { return r.CreatedAt }))
 	}
-	return due
 }
 
 // withUntold takes away what waits for endpoints of notices that nobody is to be

@@ -36,12 +36,14 @@ ORDERFLOW_SANDBOX_SECRET are then those of that Orderflow, whose database must
 have no orders. See bench/README.md.`,
 		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
-			var cfg config.Config
-			if o.Program, cfg, err = measuring(c); err != nil {
+			if o.Program, o.Database, o.Redis, err = measuring(c); err != nil {
 				return err
 			}
-			o.Database, o.Redis = cfg.Database.URL, cfg.Redis.URL
 			if o.URL != "" {
+				cfg, err := config.Load(config.Sources{Flags: c.Flags()})
+				if err != nil {
+					return err
+				}
 				o.Secret, o.Keys = cfg.Sandbox.Secret, cfg.Secrets.Keys
 			}
 			say, wipe := progressLine(c.ErrOrStderr())
@@ -74,15 +76,15 @@ func loadFlags(f *pflag.FlagSet, l *bench.Load, window time.Duration) {
 }
 
 // measuring is how every measurement begins: with how this program is called,
-// to be started again, and with its settings.
-func measuring(c *cobra.Command) (program []string, cfg config.Config, err error) {
+// to be started again, and with the servers of its settings.
+func measuring(c *cobra.Command) (program []string, database, redis string, err error) {
 	roomy()
 	path, err := os.Executable()
 	if err != nil {
-		return nil, cfg, fmt.Errorf("find this program, to start it again: %w", err)
+		return nil, "", "", fmt.Errorf("find this program, to start it again: %w", err)
 	}
-	cfg, err = config.Load(config.Sources{Flags: c.Flags()})
-	return []string{path, os.Args[0]}, cfg, err
+	cfg, err := config.Load(config.Sources{Flags: c.Flags()})
+	return []string{path, os.Args[0]}, cfg.Database.URL, cfg.Redis.URL, err
 }
 
 func showBench(c *cobra.Command, v *bench.Result, asJSON bool) error {
@@ -148,11 +150,9 @@ func newBenchCompare() *cobra.Command {
 			if o.Rounds < 1 || o.Bare == "" || o.River == "" {
 				return &usageError{errors.New("want --rounds of 1 or more, and the programs --bare and --river; `make bench-compare` gives them")}
 			}
-			var cfg config.Config
-			if o.Program, cfg, err = measuring(c); err != nil {
+			if o.Program, o.Database, o.Redis, err = measuring(c); err != nil {
 				return err
 			}
-			o.Database, o.Redis = cfg.Database.URL, cfg.Redis.URL
 			return compare(c, o, file)
 		},
 	}

@@ -5,7 +5,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/orderflow/orderflow/config"
 	"github.com/orderflow/orderflow/internal/bench"
 )
 
@@ -29,11 +28,9 @@ database, or the exit code is 1. Servers are as for "orderflow bench".`,
 			if err := o.Check(); err != nil {
 				return &usageError{err}
 			}
-			var cfg config.Config
-			if o.Program, cfg, err = measuring(c); err != nil {
+			if o.Program, o.Database, o.Redis, err = measuring(c); err != nil {
 				return err
 			}
-			o.Database, o.Redis = cfg.Database.URL, cfg.Redis.URL
 			return measureClose(c, o, asJSON, file)
 		},
 	}

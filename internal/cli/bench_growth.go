@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/orderflow/orderflow/config"
 	"github.com/orderflow/orderflow/internal/bench"
 )
 
@@ -34,11 +33,9 @@ million orders; --audit=false leaves it out. Ten million orders take some 50 GB 
 			if err := o.Check(); err != nil {
 				return &usageError{err}
 			}
-			var cfg config.Config
-			if o.Program, cfg, err = measuring(c); err != nil {
+			if o.Program, o.Database, o.Redis, err = measuring(c); err != nil {
 				return err
 			}
-			o.Database, o.Redis = cfg.Database.URL, cfg.Redis.URL
 			return growth(c, o, asJSON, file)
 		},
 	}

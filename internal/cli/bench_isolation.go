@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/orderflow/orderflow/config"
 	"github.com/orderflow/orderflow/internal/bench"
 )
 
@@ -36,11 +35,9 @@ a notice did not start or their p99 is not below it. Servers are as for
 			if err := o.Check(); err != nil {
 				return &usageError{err}
 			}
-			var cfg config.Config
-			if o.Program, cfg, err = measuring(c); err != nil {
+			if o.Program, o.Database, o.Redis, err = measuring(c); err != nil {
 				return err
 			}
-			o.Database, o.Redis = cfg.Database.URL, cfg.Redis.URL
 			v, err := isolation(c, o, asJSON, file)
 			if err == nil && within > 0 {
 				err = v.Within(within)

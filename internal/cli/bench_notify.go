@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/orderflow/orderflow/config"
 	"github.com/orderflow/orderflow/internal/bench"
 )
 
@@ -30,11 +29,9 @@ code is 1. Servers are as for "orderflow bench". See bench/README.md.`,
 			if err := o.Check(); err != nil {
 				return &usageError{err}
 			}
-			var cfg config.Config
-			if o.Program, cfg, err = measuring(c); err != nil {
+			if o.Program, o.Database, o.Redis, err = measuring(c); err != nil {
 				return err
 			}
-			o.Database, o.Redis = cfg.Database.URL, cfg.Redis.URL
 			return notify(c, o, asJSON, file)
 		},
 	}

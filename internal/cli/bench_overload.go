@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/orderflow/orderflow/config"
 	"github.com/orderflow/orderflow/internal/bench"
 )
 
@@ -29,11 +28,9 @@ code is 1; with --least also when a step completes less than that share of the
 peak. See bench/README.md.`,
 		Args: exactly(0),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
-			var cfg config.Config
-			if o.Program, cfg, err = measuring(c); err != nil {
+			if o.Program, o.Database, o.Redis, err = measuring(c); err != nil {
 				return err
 			}
-			o.Database, o.Redis = cfg.Database.URL, cfg.Redis.URL
 			say, wipe := progressLine(c.ErrOrStderr())
 			o.Say = say
 			v, err := bench.Overload(c.Context(), o)

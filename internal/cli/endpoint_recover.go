@@ -123,7 +123,7 @@ func follow(c *cobra.Command, d *db.DB, r merchant.Recovery) (merchant.Recovery,
 
 // advance is how far a recovery is, in one line.
 func advance(r merchant.Recovery) string {
-	return fmt.Sprintf("%s of %s notices checked, %d queued: %d delivered, %d waiting, %d failed", fmt.Sprint(r.Checked), total(r), r.Queued, r.Delivered, r.Waiting, r.Failed)
+	return fmt.Sprintf("%d of %s notices checked, %d queued: %d delivered, %d waiting, %d failed", r.Checked, total(r), r.Queued, r.Delivered, r.Waiting, r.Failed)
 }
 
 func total(r merchant.Recovery) string {
