@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
 	"strconv"
 	"sync"
 	"time"
@@ -66,16 +64,11 @@ func (w *wire) exchange(c call) (int, []byte, error) {
 	if _, err := w.conn.Write(w.write(c)); err != nil {
 		return 0, nil, err
 	}
-	resp, err := http.ReadResponse(w.in, nil)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err == nil && resp.Close {
+	a, err := readAnswer(w.in)
+	if err == nil && a.last {
 		w.close()
 	}
-	return resp.StatusCode, body, err
+	return a.status, a.body, err
 }
 
 // write is the request's bytes, in a buffer that is used again.
