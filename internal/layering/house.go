@@ -28,6 +28,7 @@ func outside() []fence {
 		{"pgregory.net/rapid", tests},
 		{"go.uber.org/goleak", tests},
 		{"github.com/rogpeppe/go-internal", tests},
+		{"github.com/VictoriaMetrics/metricsql", tests},
 		{"github.com/chromedp", tests},
 		{"github.com/compose-spec/compose-go/v2", tests},
 		{"github.com/santhosh-tekuri/jsonschema/v6", tests},
