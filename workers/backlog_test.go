@@ -256,6 +256,33 @@ func TestAnEndpointIsDeletedWithABacklog(t *testing.T) {
 	require.Zero(t, b.sender.told(e))
 }
 
+// An endpoint is deleted, and a worker whose list of endpoints is older writes a
+// delivery for it while the last look at its backlog ends: the order goes to
+// another all the same.
+func TestADeliveryForAnEndpointThatIsGoneComesWhileADrainEnds(t *testing.T) {
+	b := newBench(t)
+	e := b.endpoint()
+	b.behind(e, 1)
+	require.NoError(t, b.DeleteEndpoint(b.ctx, b.seller, e.ID, b.clock.now()))
+	var late *order.Order
+	b.deps.Store = &meddler{Store: b.Store, settle: func(tries []tasks.Settlement) error {
+		if tries[0].Row.Kind == tasks.EndpointDeliver && late == nil {
+			late, _ = b.paid()
+			d := merchant.Delivery{NoticeID: order.DeliveryID(late.ID).String(), EndpointID: e.ID, Type: merchant.OrderPaid, DueAt: b.clock.now(), Reason: merchant.Queued}
+			require.NoError(t, b.Store.Settle(b.ctx, tasks.Settlement{Row: b.row(notifyOf(late)), Verdict: tasks.Done(), Deliveries: []merchant.Delivery{d}})[0])
+		}
+		return nil
+	}}
+	require.NoError(t, b.run(bellOf(e)))
+	require.NotNil(t, late)
+	b.look(e)
+	require.Empty(t, b.waitsOf(e))
+	b.gone(bellOf(e))
+	other := b.endpoint()
+	require.Equal(t, []string{"delivery:notify done"}, b.ran(notifyOf(late)))
+	require.Equal(t, 1, b.sender.told(other))
+}
+
 func (b *bench) waitsOf(e merchant.Endpoint) (notices []string) {
 	b.t.Helper()
 	require.NoError(b.t, b.NewRaw("SELECT notice_id::text FROM deliveries WHERE endpoint_id = ? ORDER BY 1", e.ID).Scan(b.ctx, &notices))
