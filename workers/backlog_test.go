@@ -317,6 +317,23 @@ func TestABacklogGoesBySubscriptionsAsTheyAre(t *testing.T) {
 	b.step(o.ID, func(o *order.Order) error { return o.Accept("merchant:m_1", b.clock.now()) })
 }
 
+// An endpoint hands its orders over to another one: what waited for it goes there.
+func TestAnEndpointThatHearsOfOrdersNoLongerHandsThemOn(t *testing.T) {
+	b := newBench(t)
+	e := b.endpoint()
+	list := b.behind(e, 2)
+	e.Events = []string{merchant.RefundSucceeded}
+	require.NoError(t, b.ChangeEndpoint(b.ctx, e, b.clock.now()))
+	b.look(e)
+	require.Zero(t, b.sender.told(e))
+	other := b.endpoint()
+	for _, o := range list {
+		require.Empty(t, b.waits(o))
+		require.Equal(t, []string{"delivery:notify done"}, b.ran(notifyOf(o)))
+	}
+	require.Equal(t, 2, b.sender.told(other))
+}
+
 func TestTwo410Disable(t *testing.T) {
 	b := newBench(t)
 	e, other := b.endpoint(), b.endpoint()
