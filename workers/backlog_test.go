@@ -454,6 +454,35 @@ func TestAPausedEndpointThatAnswersIsToldOf(t *testing.T) {
 	b.news(other, merchant.EndpointRecovered)
 }
 
+// One notice that an endpoint never takes makes no endpoint fail that takes all
+// others.
+func TestOneNoticeMakesNoEndpointFail(t *testing.T) {
+	b := newBench(t)
+	e := b.endpoint()
+	workers, err := byKind(All(b.deps)) // of one process
+	require.NoError(t, err)
+	run := func(k tasks.Key) {
+		r := b.runner(k.Kind, b.here)
+		r.worker = workers[k.Kind]
+		require.NoError(t, r.ProcessTask(b.ctx, bundleOf(k)))
+	}
+	b.sender.answer(e, answered(500, 0))
+	poison, _ := b.paid()
+	run(notifyOf(poison))
+	for range 8 {
+		b.sender.answer(e, acknowledged())
+		b.clock.set(b.wait(poison, e).DueAt)
+		o, _ := b.paid()
+		run(notifyOf(o))
+		require.Empty(t, b.waits(o))
+		b.sender.answer(e, answered(500, 0))
+		run(bellOf(e))
+		require.Empty(t, b.health(e).State, "healthy, as ever")
+	}
+	require.Equal(t, 9, b.wait(poison, e).Attempts)
+	require.Equal(t, 1, b.health(e).Failures)
+}
+
 func TestRetryAfterPausesTheWholeBacklog(t *testing.T) {
 	b := newBench(t)
 	e := b.endpoint()
