@@ -392,3 +392,24 @@ func TestOurNameServerIsNotNamed(t *testing.T) {
 		})
 	}
 }
+
+// A host that leads to a private address and to a public one is called at the
+// public one; that it does not answer there for a moment is no reason to give up.
+func TestAHostWithOnePublicAddressIsNotBlocked(t *testing.T) {
+	t.Parallel()
+	n := develop(t, Timeouts{})
+	n.dialer.Resolver = resolveTo(netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.1"))
+	n.dialer.Control = func(_, address string, _ syscall.RawConn) error {
+		if strings.HasPrefix(address, "127.0.0.2:") {
+			return ssrf.ErrProhibitedIP
+		}
+		return nil
+	}
+	a := n.Send(t.Context(), endpoint("http://shop.example:1/"), notice()) // nobody listens
+	require.Equal(t, Unreachable, a.Class(), a.Error)
+	require.NotContains(t, a.Error, "127.0.0.")
+	require.False(t, a.Remote.IsValid())
+
+	n.dialer.Resolver = resolveTo(netip.MustParseAddr("127.0.0.2"))
+	require.Equal(t, Blocked, n.Send(t.Context(), endpoint("http://shop.example:1/"), notice()).Class())
+}
