@@ -175,7 +175,7 @@ func (h Health) succeeded(s Sight, now time.Time) (_ Health, news string) {
 
 func (h Health) failed(s Sight, now time.Time) (_ Health, news string) {
 	if s.Recovered {
-		h.Failures, h.FailingSince, h.GoneNotice = 0, time.Time{}, ""
+		h.Failures, h.GoneNotice = 0, ""
 	}
 	h.Failures++
 	h.Quick, h.LastError, h.Window = 0, clip(s.Error, 300), h.Window.After(s.Attempt)
