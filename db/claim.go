@@ -17,7 +17,8 @@ import (
 // recovery only where that leaves room. Each is the claimer's until its lease ends.
 // Of an endpoint that is gone, what waited is handed on.
 func (s *Store) Claim(ctx context.Context, id merchant.EndpointID, now time.Time) (c tasks.Claim, err error) {
-	err = s.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+	err = s.crossing(ctx, func(ctx context.Context, tx bun.Tx) error {
+		c = tasks.Claim{}
 		row, err := lockEndpoint(ctx, tx, id)
 		if errors.Is(err, order.ErrNotFound) {
 			return handOn(ctx, tx, id, now)

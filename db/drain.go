@@ -50,15 +50,16 @@ func (s *Store) drainBatch(ctx context.Context, conn *pgxpool.Conn, list []*task
 }
 
 // queueLooks reads when each backlog is to be looked at next. Those that are to
-// wait for somebody's hand, or have nothing in them, are left out.
+// wait for somebody's hand, or have nothing in them, are left out. What waits for an
+// endpoint that is gone is to be handed on: see Claim.
 func queueLooks(b *pgx.Batch, list []*tasks.Settlement, window int, now time.Time) map[merchant.EndpointID]time.Time {
 	next := map[merchant.EndpointID]time.Time{}
-	b.Queue(`SELECT e.id, e.health,
-			least((SELECT d.due_at FROM deliveries d WHERE d.endpoint_id = e.id AND d.recovery_id IS NULL ORDER BY d.due_at LIMIT 1),
-				(SELECT d.due_at FROM deliveries d WHERE d.endpoint_id = e.id AND d.recovery_id IS NOT NULL ORDER BY d.due_at LIMIT 1)),
-			(SELECT count(*) FROM deliveries d WHERE d.endpoint_id = e.id AND d.in_flight AND d.due_at > $2),
-			(SELECT d.due_at FROM deliveries d WHERE d.endpoint_id = e.id AND d.in_flight AND d.due_at > $2 ORDER BY d.due_at LIMIT 1)
-		FROM unnest($1::uuid[]) AS v (id) JOIN endpoints e ON e.id = v.id WHERE NOT e.paused`,
+	b.Queue(`SELECT v.id, coalesce(e.health, '{}'),
+			least((SELECT d.due_at FROM deliveries d WHERE d.endpoint_id = v.id AND d.recovery_id IS NULL ORDER BY d.due_at LIMIT 1),
+				(SELECT d.due_at FROM deliveries d WHERE d.endpoint_id = v.id AND d.recovery_id IS NOT NULL ORDER BY d.due_at LIMIT 1)),
+			(SELECT count(*) FROM deliveries d WHERE d.endpoint_id = v.id AND d.in_flight AND d.due_at > $2),
+			(SELECT d.due_at FROM deliveries d WHERE d.endpoint_id = v.id AND d.in_flight AND d.due_at > $2 ORDER BY d.due_at LIMIT 1)
+		FROM unnest($1::uuid[]) AS v (id) LEFT JOIN endpoints e ON e.id = v.id WHERE NOT coalesce(e.paused, false)`,
 		col(list, func(t *tasks.Settlement) [16]byte { return t.Row.Subject }), now).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var (

@@ -145,7 +145,7 @@ func (d *DB) ChangeEndpoint(ctx context.Context, e merchant.Endpoint, now time.T
 // changeEndpoint changes an endpoint's row while nobody else does, and has its
 // backlog looked at. When that activates it, it is found out whether it verifies.
 func (d *DB) changeEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, now time.Time, change func(*endpointModel) (activated bool)) error {
-	return d.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+	return d.crossing(ctx, func(ctx context.Context, tx bun.Tx) error {
 		row, err := lockEndpoint(ctx, tx, id)
 		if err != nil {
 			return err
@@ -201,7 +201,7 @@ func (d *DB) PauseEndpoint(ctx context.Context, merchantID string, id merchant.E
 // DeleteEndpoint takes an endpoint away, and with it what waits for it; an order
 // that it has not heard of goes to another. Its log of attempts stays.
 func (d *DB) DeleteEndpoint(ctx context.Context, merchantID string, id merchant.EndpointID, now time.Time) error {
-	return wrap(d.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+	return wrap(d.crossing(ctx, func(ctx context.Context, tx bun.Tx) error {
 		q := tx.NewDelete().Model((*endpointModel)(nil)).Where("id = ?", id).Where("merchant_id = ?", merchantID)
 		if err := touched(q.Exec(ctx)); err != nil {
 			return err

@@ -141,3 +141,35 @@ func TestAMerchantHasAtMostTwentyEndpoints(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 20, n)
 }
+
+// Whoever changes orders locks what waits for an endpoint in an order of his own:
+// who meets him at a crossing tries once more.
+func TestAnEndpointIsDeletedAcrossAnother(t *testing.T) {
+	t.Parallel()
+	d, ctx := dbtest.New(t), t.Context()
+	shop(t, d, "m_demo")
+	e := endpoint("m_demo", "whsec_1")
+	require.NoError(t, d.CreateEndpoint(ctx, e))
+	first, second := ident.New[merchant.Notice](), ident.New[merchant.Notice]()
+	run(t, d, `INSERT INTO deliveries (notice_id, endpoint_id, type, due_at, reason, created_at) VALUES (?0, ?2, 'order.closed', ?3, 'queued', ?3), (?1, ?2, 'order.closed', ?4, 'queued', ?3)`,
+		first, second, e.ID, nine, nine.Add(time.Hour))
+	tx, err := d.BeginTx(ctx, nil)
+	require.NoError(t, err)
+	hold := func(notice ident.Of[merchant.Notice]) {
+		_, err := tx.NewRaw("SELECT FROM deliveries WHERE notice_id = ? FOR UPDATE", notice).Exec(ctx)
+		require.NoError(t, err)
+	}
+	hold(second)
+	deleted := make(chan error, 1)
+	go func() { deleted <- d.DeleteEndpoint(ctx, "m_demo", e.ID, nine) }()
+	require.Eventually(t, func() bool {
+		n, err := d.NewSelect().Table("pg_stat_activity").Where("datname = current_database()").Where("wait_event_type = 'Lock'").Count(ctx)
+		return err == nil && n == 1
+	}, 10*time.Second, time.Millisecond)
+	hold(first) // PostgreSQL ends whoever waits longer
+	require.NoError(t, tx.Commit())
+	require.NoError(t, <-deleted)
+	var left int
+	require.NoError(t, d.NewRaw("SELECT count(*) FROM deliveries").Scan(ctx, &left))
+	require.Zero(t, left)
+}

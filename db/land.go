@@ -33,6 +33,7 @@ type landing struct {
 	over      []merchant.Delivery // to be deleted
 	told      []merchant.Delivery // of these, what was taken that somebody had asked for
 	put       []merchant.Delivery // changed
+	unwanted  []merchant.Delivery // over, of orders that the endpoint wants to hear of no more: others may
 	met       map[merchant.EndpointID]bool
 	cancelled map[waiting]bool // whose recovery is
 	recovered map[merchant.RecoveryID]recovered
@@ -102,6 +103,9 @@ func (l *landing) land(one *tasks.Landing) error {
 		return nil
 	case one.Moot:
 		if there {
+			if d.Type == merchant.OrderPaid && !d.Asked {
+				l.unwanted = append(l.unwanted, d)
+			}
 			l.end(d)
 		}
 		return nil
@@ -318,6 +322,10 @@ func (l *landing) queueBacklog(b *pgx.Batch) {
 			col(list, func(d merchant.Delivery) time.Time { return d.DueAt }), col(list, func(d merchant.Delivery) bool { return d.InFlight }),
 			col(list, func(d merchant.Delivery) int { return d.Attempts }), col(list, func(d merchant.Delivery) string { return string(d.Reason) }),
 			col(list, func(d merchant.Delivery) string { return d.LastError }))
+	}
+	if list := l.unwanted; len(list) > 0 { // as handOn does
+		b.Queue(`INSERT INTO outbox (kind, subject, due_at, generation, created_at) SELECT $2, n.id, $3::timestamptz, 1, $3::timestamptz FROM unnest($1::uuid[]) AS v (id) JOIN notices n USING (id) ORDER BY n.id ON CONFLICT DO NOTHING`,
+			col(list, func(d merchant.Delivery) string { return d.NoticeID }), string(tasks.DeliveryNotify), l.now)
 	}
 	l.queueRecovered(b)
 	if len(l.met) > 0 {

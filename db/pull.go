@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/uptrace/bun"
 
 	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
@@ -80,6 +81,15 @@ func (d *DB) Acknowledge(ctx context.Context, merchantID string, id merchant.End
 		})
 	}
 	return fresh, wrap(err, "acknowledge notices of endpoint "+id.String())
+}
+
+// crossing is again for those who write with bun. fn may run twice.
+func (d *DB) crossing(ctx context.Context, fn func(ctx context.Context, tx bun.Tx) error) error {
+	err := d.RunInTx(ctx, nil, fn)
+	if deadlocked(err) {
+		err = d.RunInTx(ctx, nil, fn)
+	}
+	return err
 }
 
 // again runs a transaction, and once more when it has met another's at a crossing.

@@ -65,7 +65,7 @@ func (d *DB) StartRecovery(ctx context.Context, r merchant.Recovery, now time.Ti
 	if row.Total, err = d.countNotices(ctx, r); err != nil {
 		return r, wrap(err, "recover endpoint "+r.EndpointID.String())
 	}
-	err = d.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+	err = d.crossing(ctx, func(ctx context.Context, tx bun.Tx) error {
 		e, err := lockEndpoint(ctx, tx, r.EndpointID)
 		if err != nil {
 			return err
@@ -131,7 +131,7 @@ func (d *DB) CancelRecovery(ctx context.Context, id merchant.RecoveryID, now tim
 	if err != nil {
 		return err
 	}
-	return wrap(d.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+	return wrap(d.crossing(ctx, func(ctx context.Context, tx bun.Tx) error {
 		// Whoever changes a recovery holds its endpoint first.
 		if _, err := lockEndpoint(ctx, tx, r.EndpointID); err != nil && !errors.Is(err, order.ErrNotFound) {
 			return err

@@ -18,7 +18,7 @@ import (
 // before and do nothing. order.ErrNotFound when it is not owed, or no longer. A
 // row whose time is somebody's right (tasks.Kind.Granted) is refused before it.
 func (d *DB) Requeue(ctx context.Context, k tasks.Key, by order.Actor, why string, now time.Time) error {
-	return wrap(pgx.BeginFunc(ctx, d.hot, func(tx pgx.Tx) error {
+	return wrap(d.again(ctx, func(tx pgx.Tx) error {
 		o, err := lockOrder(ctx, tx, k.Order())
 		if err != nil {
 			return err

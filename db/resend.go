@@ -25,7 +25,7 @@ func (d *DB) Resend(ctx context.Context, noticeID string, to merchant.EndpointID
 		return nil, err
 	}
 	var told []merchant.EndpointID
-	err = d.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+	err = d.crossing(ctx, func(ctx context.Context, tx bun.Tx) error {
 		told, err = lockSubscribed(ctx, tx, n, to)
 		if err != nil {
 			return err

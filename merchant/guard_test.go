@@ -1,9 +1,11 @@
 package merchant
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -363,4 +365,51 @@ func (l *lookout) requireNobodyCame(t *testing.T) {
 	require.NoError(t, err)
 	defer conn.Close()
 	require.Equal(t, addrPort(conn.LocalAddr()), (<-l.came).from, "somebody came before us")
+}
+
+// A name server of ours that fails is not named to merchants, and that we have no
+// socket to ask it with is no fault of theirs.
+func TestOurNameServerIsNotNamed(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		dial  func(context.Context) (net.Conn, error)
+		class Class
+	}{
+		"nobody listens": {func(ctx context.Context) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "udp", "127.0.0.1:1")
+		}, DNS},
+		"no socket": {func(context.Context) (net.Conn, error) {
+			return nil, &net.OpError{Op: "dial", Net: "udp", Addr: &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 53}, Err: os.NewSyscallError("socket", syscall.EMFILE)}
+		}, Stopped},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			n := develop(t, Timeouts{})
+			n.dialer.Resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) { return tc.dial(ctx) }}
+			a := n.Send(t.Context(), endpoint("http://shop.example/"), notice())
+			require.Equal(t, tc.class, a.Class(), a.Error)
+			require.NotContains(t, a.Error, "127.0.0.1")
+		})
+	}
+}
+
+// A host that leads to a private address and to a public one is called at the
+// public one; that it does not answer there for a moment is no reason to give up.
+func TestAHostWithOnePublicAddressIsNotBlocked(t *testing.T) {
+	t.Parallel()
+	n := develop(t, Timeouts{})
+	n.dialer.Resolver = resolveTo(netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.1"))
+	n.dialer.Control = func(_, address string, _ syscall.RawConn) error {
+		if strings.HasPrefix(address, "127.0.0.2:") {
+			return ssrf.ErrProhibitedIP
+		}
+		return nil
+	}
+	a := n.Send(t.Context(), endpoint("http://shop.example:1/"), notice()) // nobody listens
+	require.Equal(t, Unreachable, a.Class(), a.Error)
+	require.NotContains(t, a.Error, "127.0.0.")
+	require.False(t, a.Remote.IsValid())
+
+	n.dialer.Resolver = resolveTo(netip.MustParseAddr("127.0.0.2"))
+	require.Equal(t, Blocked, n.Send(t.Context(), endpoint("http://shop.example:1/"), notice()).Class())
 }

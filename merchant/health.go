@@ -40,7 +40,7 @@ type Health struct {
 	Since        time.Time // zero: always
 	Window       Window    // of its backlog
 	Failures     int       // in a row
-	FailingSince time.Time // the first of them
+	FailingSince time.Time // when it came to fail: all that it answers is seen from then on
 	Quick        int       // quick successes in a row, of one that is slow
 	Probes       int       // that failed in this state
 	ProbeAt      time.Time // a failing or paused one is not tried before
@@ -175,11 +175,9 @@ func (h Health) succeeded(s Sight, now time.Time) (_ Health, news string) {
 
 func (h Health) failed(s Sight, now time.Time) (_ Health, news string) {
 	if s.Recovered {
-		h.Failures, h.FailingSince, h.GoneNotice = 0, time.Time{}, ""
+		h.Failures, h.GoneNotice = 0, ""
 	}
-	if h.Failures++; h.FailingSince.IsZero() {
-		h.FailingSince = now
-	}
+	h.Failures++
 	h.Quick, h.LastError, h.Window = 0, clip(s.Error, 300), h.Window.After(s.Attempt)
 	if s.RetryAfter > 0 {
 		h.NotBefore = later(h.NotBefore, now.Add(s.RetryAfter))
@@ -200,7 +198,7 @@ func (h Health) failed(s Sight, now time.Time) (_ Health, news string) {
 		h.probed(now)
 	case h.Failures >= failingAfter:
 		h.enter(Failing, now)
-		h.ProbeAt = now.Add(failingProbes[0])
+		h.FailingSince, h.ProbeAt = now, now.Add(failingProbes[0])
 		return h, EndpointFailing
 	case s.Duration >= SlowAfter:
 		h.enter(Slow, now)
@@ -229,11 +227,11 @@ func (h *Health) enter(s State, now time.Time) {
 	h.State, h.Since, h.Quick, h.Probes, h.ProbeAt = s, now, 0, 0, time.Time{}
 }
 
-// Resumed is the health of an endpoint that somebody lets go on: a slow start,
-// whatever it did before.
+// Resumed is the health of an endpoint that somebody lets go on: a slow start
+// where it did not do well, and no waiting for what it had asked for.
 func (h Health) Resumed(now time.Time) Health {
 	if h.state() == Healthy {
-		return h
+		return Health{Window: h.Window}
 	}
 	return Health{State: Slow, Since: now, Window: slowWindow}
 }

@@ -137,6 +137,25 @@ func TestWhatABacklogMayHave(t *testing.T) {
 	}
 }
 
+// What it has taken at once since a failure long ago is not seen here: the days of
+// nothing but failures are counted from when all that it answers is seen.
+func TestAFailureOfLongAgoDisablesNobody(t *testing.T) {
+	t.Parallel()
+	h, at := Health{}, noon
+	h, _ = h.After(fails(500), at)
+	at = at.Add(30 * 24 * time.Hour)
+	for h.State != Paused {
+		h, _ = h.After(fails(500), at)
+		at = at.Add(5 * time.Minute)
+	}
+	began := at
+	h, _ = h.After(again(fails(500)), at) // a late word of one that began before
+	for ; h.State != Disabled; at = at.Add(2 * time.Hour) {
+		h, _ = h.After(fails(500), at)
+	}
+	require.InDelta(t, disabledAfter, at.Sub(began), float64(5*time.Hour))
+}
+
 func TestRetryAfterPausesAllThatWaits(t *testing.T) {
 	t.Parallel()
 	h, _ := Health{}.After(Sight{Attempt: status(429, time.Hour)}, noon)
@@ -149,6 +168,8 @@ func TestRetryAfterPausesAllThatWaits(t *testing.T) {
 func TestResumed(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, Health{}, Health{}.Resumed(noon), "one that does well goes on as it was")
+	asked := Health{Window: 7, Failures: 2, FailingSince: noon, NotBefore: noon.Add(time.Hour), GoneNotice: "n1", LastError: "status: no"}
+	require.Equal(t, Health{Window: 7}, asked.Resumed(noon), "without waiting for what it asked for")
 	for _, s := range []State{Slow, Failing, Paused, Disabled} {
 		require.Equal(t, Health{State: Slow, Since: noon, Window: 1}, in(s).Resumed(noon))
 	}

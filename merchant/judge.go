@@ -162,10 +162,10 @@ func classify(ctx context.Context, err error, took time.Duration) (Class, string
 		return Stopped, "we stopped before the answer came"
 	case guarded(err):
 		return Blocked, "the host leads to a private or reserved address; notices go to public ones only"
-	case errors.As(err, &unresolved):
-		return DNS, fmt.Sprintf("the host name %s does not resolve: %s", clip(unresolved.Name, 100), clip(unresolved.Err, 100))
-	case errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE):
+	case outOfSockets(err):
 		return Stopped, "we had no socket left"
+	case errors.As(err, &unresolved):
+		return DNS, fmt.Sprintf("the host name %s does not resolve: %s", clip(unresolved.Name, 100), clip(lastPart(unresolved.Err), 100))
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return Refused, "nobody listens at the endpoint's address and port"
 	case timedOut(err) && at != "":
@@ -178,6 +178,27 @@ func classify(ctx context.Context, err error, took time.Duration) (Class, string
 		return TLS, clip(rootOf(err), 200)
 	}
 	return Reset, "the exchange broke off before the answer was whole: " + clip(rootOf(err), 200)
+}
+
+// outOfSockets says that it is us who lack something. The resolver keeps only the
+// text of what it met.
+func outOfSockets(err error) bool {
+	var unresolved *net.DNSError
+	for _, lack := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE} {
+		if errors.Is(err, lack) || errors.As(err, &unresolved) && lastPart(unresolved.Err) == lack.Error() {
+			return true
+		}
+	}
+	return false
+}
+
+// lastPart is the last part of an error's text: what stands before it names our
+// name servers.
+func lastPart(why string) string {
+	if i := strings.LastIndex(why, ": "); i >= 0 {
+		return why[i+2:]
+	}
+	return why
 }
 
 func stepOf(err error) step {

@@ -5,11 +5,14 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -70,7 +73,7 @@ func NewNotifier(o Options) *Notifier {
 	if n.log == nil {
 		n.log = zap.NewNop()
 	}
-	n.dialer.Timeout, n.reach = n.timeouts.Connect, n.dialer.DialContext
+	n.dialer.Timeout, n.dialer.ControlContext, n.reach = n.timeouts.Connect, n.control, n.dialer.DialContext
 	if !n.allowLoopback {
 		n.dialer.Control = newGuard(noticePort).Safe
 	}
@@ -115,14 +118,37 @@ func (n *Notifier) connect(ctx context.Context, network, addr string) (*connecti
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		DNSDone: func(httptrace.DNSDoneInfo) { w.dns = time.Since(began) },
 	})
-	conn, err := n.reach(ctx, network, addr)
+	var passed atomic.Bool
+	conn, err := n.reach(context.WithValue(ctx, passedKey{}, &passed), network, addr)
 	w.connect = time.Since(began) - w.dns
+	if guarded(err) && passed.Load() { // the error is of the first address that failed
+		err = errOthersFailed
+	}
 	if err != nil {
 		w.remote = triedAddress(err)
 		return nil, &stepError{connecting, err, w}
 	}
 	w.remote = addrPort(conn.RemoteAddr())
 	return &connection{conn, w}, nil
+}
+
+// passedKey is where a connection's context keeps whether the guard has let one of
+// the host's addresses pass.
+type passedKey struct{}
+
+// errOthersFailed is of a host that leads to a blocked address, and to others.
+var errOthersFailed = errors.New("one of its addresses is private or reserved, and the others do not answer")
+
+// control asks the guard before each connection to an address.
+func (n *Notifier) control(ctx context.Context, network, address string, c syscall.RawConn) error {
+	if n.dialer.Control == nil {
+		return nil
+	}
+	err := n.dialer.Control(network, address, c)
+	if passed, ok := ctx.Value(passedKey{}).(*atomic.Bool); ok && err == nil {
+		passed.Store(true)
+	}
+	return err
 }
 
 // dialTLS does the handshake here, and not in the transport, so that its

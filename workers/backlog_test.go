@@ -256,6 +256,33 @@ func TestAnEndpointIsDeletedWithABacklog(t *testing.T) {
 	require.Zero(t, b.sender.told(e))
 }
 
+// An endpoint is deleted, and a worker whose list of endpoints is older writes a
+// delivery for it while the last look at its backlog ends: the order goes to
+// another all the same.
+func TestADeliveryForAnEndpointThatIsGoneComesWhileADrainEnds(t *testing.T) {
+	b := newBench(t)
+	e := b.endpoint()
+	b.behind(e, 1)
+	require.NoError(t, b.DeleteEndpoint(b.ctx, b.seller, e.ID, b.clock.now()))
+	var late *order.Order
+	b.deps.Store = &meddler{Store: b.Store, settle: func(tries []tasks.Settlement) error {
+		if tries[0].Row.Kind == tasks.EndpointDeliver && late == nil {
+			late, _ = b.paid()
+			d := merchant.Delivery{NoticeID: order.DeliveryID(late.ID).String(), EndpointID: e.ID, Type: merchant.OrderPaid, DueAt: b.clock.now(), Reason: merchant.Queued}
+			require.NoError(t, b.Store.Settle(b.ctx, tasks.Settlement{Row: b.row(notifyOf(late)), Verdict: tasks.Done(), Deliveries: []merchant.Delivery{d}})[0])
+		}
+		return nil
+	}}
+	require.NoError(t, b.run(bellOf(e)))
+	require.NotNil(t, late)
+	b.look(e)
+	require.Empty(t, b.waitsOf(e))
+	b.gone(bellOf(e))
+	other := b.endpoint()
+	require.Equal(t, []string{"delivery:notify done"}, b.ran(notifyOf(late)))
+	require.Equal(t, 1, b.sender.told(other))
+}
+
 func (b *bench) waitsOf(e merchant.Endpoint) (notices []string) {
 	b.t.Helper()
 	require.NoError(b.t, b.NewRaw("SELECT notice_id::text FROM deliveries WHERE endpoint_id = ? ORDER BY 1", e.ID).Scan(b.ctx, &notices))
@@ -288,6 +315,23 @@ func TestABacklogGoesBySubscriptionsAsTheyAre(t *testing.T) {
 	require.Zero(t, b.sender.told(e))
 	require.Empty(t, b.waits(o))
 	b.step(o.ID, func(o *order.Order) error { return o.Accept("merchant:m_1", b.clock.now()) })
+}
+
+// An endpoint hands its orders over to another one: what waited for it goes there.
+func TestAnEndpointThatHearsOfOrdersNoLongerHandsThemOn(t *testing.T) {
+	b := newBench(t)
+	e := b.endpoint()
+	list := b.behind(e, 2)
+	e.Events = []string{merchant.RefundSucceeded}
+	require.NoError(t, b.ChangeEndpoint(b.ctx, e, b.clock.now()))
+	b.look(e)
+	require.Zero(t, b.sender.told(e))
+	other := b.endpoint()
+	for _, o := range list {
+		require.Empty(t, b.waits(o))
+		require.Equal(t, []string{"delivery:notify done"}, b.ran(notifyOf(o)))
+	}
+	require.Equal(t, 2, b.sender.told(other))
 }
 
 func TestTwo410Disable(t *testing.T) {
@@ -408,6 +452,35 @@ func TestAPausedEndpointThatAnswersIsToldOf(t *testing.T) {
 	require.Equal(t, 3, b.sender.told(e))
 	require.Equal(t, merchant.Healthy, b.health(e).State)
 	b.news(other, merchant.EndpointRecovered)
+}
+
+// One notice that an endpoint never takes makes no endpoint fail that takes all
+// others.
+func TestOneNoticeMakesNoEndpointFail(t *testing.T) {
+	b := newBench(t)
+	e := b.endpoint()
+	workers, err := byKind(All(b.deps)) // of one process
+	require.NoError(t, err)
+	run := func(k tasks.Key) {
+		r := b.runner(k.Kind, b.here)
+		r.worker = workers[k.Kind]
+		require.NoError(t, r.ProcessTask(b.ctx, bundleOf(k)))
+	}
+	b.sender.answer(e, answered(500, 0))
+	poison, _ := b.paid()
+	run(notifyOf(poison))
+	for range 8 {
+		b.sender.answer(e, acknowledged())
+		b.clock.set(b.wait(poison, e).DueAt)
+		o, _ := b.paid()
+		run(notifyOf(o))
+		require.Empty(t, b.waits(o))
+		b.sender.answer(e, answered(500, 0))
+		run(bellOf(e))
+		require.Empty(t, b.health(e).State, "healthy, as ever")
+	}
+	require.Equal(t, 9, b.wait(poison, e).Attempts)
+	require.Equal(t, 1, b.health(e).Failures)
 }
 
 func TestRetryAfterPausesTheWholeBacklog(t *testing.T) {

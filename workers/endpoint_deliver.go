@@ -89,8 +89,10 @@ func (w endpointDeliver) try(ctx context.Context, e merchant.Endpoint, notice me
 		w.Begun(w.Now().Sub(notice.CreatedAt))
 	}
 	f := w.begin(e, notice)
+	direct := e.Direct(w.Now()) // else all that it takes is seen in its backlog
 	land := func(ring bool) {
-		w.concludes(f, tasks.Landing{Delivery: d, Ring: ring, Sight: merchant.Sight{NoticeID: d.NoticeID}})
+		recovered := direct && w.gate.recovered(e.ID, f.attempt)
+		w.concludes(f, tasks.Landing{Delivery: d, Ring: ring, Sight: merchant.Sight{NoticeID: d.NoticeID, Recovered: recovered}})
 	}
 	if !w.wait(ctx, f, tasks.BacklogLane, timer.C) {
 		land(false)

@@ -99,7 +99,7 @@ func (g *gate) leave(id merchant.EndpointID, a merchant.Attempt) (recovered bool
 	switch {
 	case a.OK:
 		d.failures, d.recovered = 0, true
-	case a.Class() != merchant.Stopped && a.Class() != merchant.Secret:
+	case blames(a):
 		recovered, d.recovered = d.recovered, false
 		if d.failures++; d.failures >= shutAfter || a.RetryAfter > 0 {
 			g.shutDoor(d)
@@ -109,6 +109,22 @@ func (g *gate) leave(id merchant.EndpointID, a merchant.Attempt) (recovered bool
 		g.shutDoor(d)
 	}
 	g.callNext(d)
+	return recovered
+}
+
+// blames says that an attempt failed, and not because of us.
+func blames(a merchant.Attempt) bool {
+	return !a.OK && a.Class() != merchant.Stopped && a.Class() != merchant.Secret
+}
+
+// recovered says of an attempt of the backlog's that failed whether the endpoint has
+// acknowledged something on the direct way since its failure before.
+func (g *gate) recovered(id merchant.EndpointID, a merchant.Attempt) (recovered bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if d := g.byID[id]; d != nil && blames(a) {
+		recovered, d.recovered = d.recovered, false
+	}
 	return recovered
 }
 
