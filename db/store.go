@@ -45,6 +45,8 @@ type StoreOptions struct {
 	// next of its group, in which what comes gathers. What comes later than that
 	// after another waits for nothing.
 	CommitEvery time.Duration
+	// FulfilEvery is the same for what merchants acknowledged on the direct way.
+	FulfilEvery time.Duration
 	// EndpointWindow is the most attempts that are under way to one endpoint's
 	// backlog at once; merchant.UsualWindow when zero.
 	EndpointWindow int
@@ -78,7 +80,7 @@ func NewStore(d *DB, opt StoreOptions) *Store {
 	s.changes = newGroup(batchMost, opt.CommitEvery, func(b []*pending[change]) { commit(s, "change", b, s.changeBatch) })
 	s.chores = newGroup(batchMost, opt.CommitEvery, func(b []*pending[change]) { commit(s, "settle", b, s.changeBatch) })
 	s.receipts = newGroup(batchMost, opt.CommitEvery, func(b []*pending[*receipt]) { commit(s, "receive", b, s.receiveBatch) })
-	s.fulfilments = newGroup(batchMost, opt.CommitEvery, func(b []*pending[*tasks.Settlement]) { commit(s, "fulfil", b, s.fulfilBatch) })
+	s.fulfilments = newGroup(batchMost, opt.FulfilEvery, func(b []*pending[*tasks.Settlement]) { commit(s, "fulfil", b, s.fulfilBatch) })
 	s.landings = newGroup(batchMost, opt.CommitEvery, func(b []*pending[*tasks.Landing]) { commit(s, "land", b, s.landBatch) })
 	s.drains = newGroup(batchMost, opt.CommitEvery, func(b []*pending[*tasks.Settlement]) { commit(s, "drain", b, s.drainBatch) })
 	return s

@@ -32,6 +32,10 @@ import (
 // machine is half busy: docs/benchmarks.md has what that brings.
 const commitEvery = 8 * time.Millisecond
 
+// fulfilEvery is the same for what merchants acknowledged at once: nobody waits
+// for that to be written.
+const fulfilEvery = 5 * commitEvery
+
 // App is one running process of Orderflow.
 type App struct {
 	cfg    config.Config
@@ -176,7 +180,8 @@ func (a *App) openStore() {
 	a.dispatcher = relay.NewDispatcher(asynq.NewClientFromRedisClient(a.redis), a.log.Named("dispatch"))
 	a.onStop("dispatcher", a.dispatcher.Stop)
 	a.store = db.NewStore(a.db, db.StoreOptions{
-		Log: a.log.Named("store"), Terms: a.terms(), Dispatch: a.dispatcher.Dispatch, CommitEvery: commitEvery, EndpointWindow: a.cfg.Workers.EndpointWindow,
+		Log: a.log.Named("store"), Terms: a.terms(), Dispatch: a.dispatcher.Dispatch,
+		CommitEvery: commitEvery, FulfilEvery: fulfilEvery, EndpointWindow: a.cfg.Workers.EndpointWindow,
 		Committed: func(_ string, items int, took time.Duration) { a.metrics.Committed(items, took) },
 	})
 	a.onStop("store", a.store.Close)
