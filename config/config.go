@@ -105,8 +105,9 @@ type Terms struct {
 
 // Keep is how long what is done is kept where it can be found at once.
 type Keep struct {
-	Orders  time.Duration // after the end of their month
-	Answers time.Duration // to requests with an Idempotency-Key
+	Orders     time.Duration // after the end of their month
+	Answers    time.Duration // to requests with an Idempotency-Key
+	Recoveries time.Duration // of endpoints, after their end
 }
 
 // Sandbox is the payment channel without money.

@@ -28,7 +28,7 @@ func TestEverySettingHasADefault(t *testing.T) {
 			CheckInterval: 5 * time.Millisecond, DelayedInterval: 200 * time.Millisecond, ShutdownTimeout: 20 * time.Second,
 		},
 		Terms:  config.Terms{FirstQuery: 5 * time.Second, CompleteAfter: 168 * time.Hour, PollAfterClose: 24 * time.Hour, ReturnMismatch: 30 * time.Minute},
-		Keep:   config.Keep{Orders: 400 * 24 * time.Hour, Answers: 7 * 24 * time.Hour},
+		Keep:   config.Keep{Orders: 400 * 24 * time.Hour, Answers: 7 * 24 * time.Hour, Recoveries: 90 * 24 * time.Hour},
 		Notify: config.Notify{VerifyEvery: 7 * 24 * time.Hour},
 		Alert:  config.Alert{SMS: config.SMS{Template: `{"to":{{json .To}},"text":{{json .Text}}}`, ContentType: "application/json"}},
 		Log:    config.Log{Level: "info", Format: "json"},

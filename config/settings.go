@@ -124,6 +124,10 @@ func settings() []setting {
 			name: "keep.answers", def: "168h", doc: "how long the same request with the same Idempotency-Key gets the same answer",
 			read: into(func(c *Config) *time.Duration { return &c.Keep.Answers }, lasting(24*time.Hour, 365*24*time.Hour)),
 		},
+		{
+			name: "keep.recoveries", def: "2160h", doc: "how long after its end a recovery of an endpoint is shown",
+			read: into(func(c *Config) *time.Duration { return &c.Keep.Recoveries }, lasting(24*time.Hour, 10*365*24*time.Hour)),
+		},
 
 		{
 			name: "sandbox.enabled", def: "false", doc: "offer the sandbox channel, which moves no money",

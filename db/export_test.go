@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/payment"
 )
 
@@ -40,3 +41,7 @@ func (d *DB) Seal(ctx context.Context, t time.Time) error { return d.seal(ctx, m
 
 // MaintenanceLock is held by whoever keeps the tables in shape.
 const MaintenanceLock = maintenanceLock
+
+// UndeliveredQuery is what a page of the list of what an endpoint has yet to
+// acknowledge is read with.
+func (d *DB) UndeliveredQuery(f merchant.UndeliveredFilter) string { return d.undelivered(f).String() }

@@ -22,8 +22,8 @@ func (d *DB) Standing(ctx context.Context, now time.Time) error {
 
 // Maintain keeps the tables in shape: months are made ahead, those that are over
 // for longer than keep.Orders are taken out, and the answers to Idempotency-Keys
-// that are older than keep.Answers are forgotten. It is tasks.ErrMaintaining while another
-// process is at it.
+// that are older than keep.Answers are forgotten, as are recoveries that ended
+// before keep.Recoveries. It is tasks.ErrMaintaining while another process is at it.
 func (d *DB) Maintain(ctx context.Context, keep tasks.Keep, now time.Time) (did tasks.Maintained, err error) {
 	conn, err := d.reading.Acquire(ctx)
 	if err != nil {
@@ -49,7 +49,10 @@ func (d *DB) Maintain(ctx context.Context, keep tasks.Keep, now time.Time) (did 
 	if err := d.takeOutOld(ctx, keep.Orders, now, &did); err != nil {
 		return did, err
 	}
-	did.Answers, err = d.forgetAnswers(ctx, now.Add(-keep.Answers))
+	if did.Answers, err = d.forgetAnswers(ctx, now.Add(-keep.Answers)); err != nil {
+		return did, err
+	}
+	did.Recoveries, err = d.forgetRecoveries(ctx, now.Add(-keep.Recoveries))
 	return did, err
 }
 
@@ -96,4 +99,12 @@ func (d *DB) forgetAnswers(ctx context.Context, until time.Time) (n int64, err e
 		n += tag.RowsAffected()
 	}
 	return n, nil
+}
+
+// forgetRecoveries deletes the recoveries that ended before a time. One that was
+// cancelled stays while anything is in flight by it: what comes of that is its. They
+// are few: somebody asked for each.
+func (d *DB) forgetRecoveries(ctx context.Context, until time.Time) (int64, error) {
+	tag, err := d.reading.Exec(ctx, "DELETE FROM recoveries r WHERE ended_at < $1 AND NOT EXISTS (SELECT FROM deliveries d WHERE d.recovery_id = r.id)", until)
+	return tag.RowsAffected(), wrap(err, "forget recoveries")
 }

@@ -409,7 +409,12 @@ func TestMaintenance(t *testing.T) {
 	b.settleAll(o)
 	run(t, b.DB, `INSERT INTO idempotency_keys (scope, key, request_hash, status, answer, created_at)
 		SELECT 'app', n::text, '', 200, repeat('x', 900)::bytea, now() - n * interval '1 minute' FROM generate_series(1, 20000) n`)
-	keep := tasks.Keep{Orders: 400 * 24 * time.Hour, Answers: 7 * 24 * time.Hour}
+	run(t, b.DB, `INSERT INTO recoveries (id, merchant_id, endpoint_id, since, until, everything, state, at, at_id, created_at, moved_at, ended_at)
+		SELECT lpad(n::text, 32, '0')::uuid, 'm_1', gen_random_uuid(), ended, ended, false, CASE WHEN n = 1 THEN 'cancelled' ELSE 'done' END, ended, gen_random_uuid(), ended, ended, ended
+		FROM (VALUES (1, now() - interval '91 days'), (2, now() - interval '91 days'), (3, now() - interval '91 days'), (4, now() - interval '89 days')) AS v (n, ended)`)
+	run(t, b.DB, `INSERT INTO deliveries (notice_id, endpoint_id, type, due_at, in_flight, reason, created_at, recovery_id, asked)
+		SELECT gen_random_uuid(), endpoint_id, 'order.paid', now(), true, 'recovery', now(), id, true FROM recoveries WHERE state = 'cancelled'`)
+	keep := tasks.Keep{Orders: 400 * 24 * time.Hour, Answers: 7 * 24 * time.Hour, Recoveries: 90 * 24 * time.Hour}
 
 	conn, err := b.HotPool().Acquire(b.ctx)
 	require.NoError(t, err)
@@ -426,6 +431,15 @@ func TestMaintenance(t *testing.T) {
 	require.Empty(t, did.Made)
 	require.Contains(t, did.Taken, db.MonthOf(at))
 	require.InDelta(t, 20000-7*24*60, did.Answers, 5)
+	require.Equal(t, int64(2), did.Recoveries)
+	left, err := b.Recoveries(b.ctx, "m_1", merchant.RecoveryID{}, 5)
+	require.NoError(t, err)
+	require.Len(t, left, 2)
+	require.Equal(t, []merchant.RecoveryState{merchant.RecoveryDone, merchant.RecoveryCancelled}, []merchant.RecoveryState{left[0].State, left[1].State}, "the young one, and the one of which something is in flight")
+	run(t, b.DB, "DELETE FROM deliveries")
+	did, err = b.Maintain(b.ctx, keep, b.now())
+	require.NoError(t, err)
+	require.Equal(t, tasks.Maintained{Recoveries: 1}, did)
 	did, err = b.Maintain(b.ctx, keep, b.now())
 	require.NoError(t, err)
 	require.Equal(t, tasks.Maintained{}, did, "done is done")

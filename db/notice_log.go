@@ -83,6 +83,8 @@ func (d *DB) NoticeRecords(ctx context.Context, f merchant.NoticeFilter) ([]merc
 func narrow(q *bun.SelectQuery, f merchant.NoticeFilter) {
 	const waits = "(SELECT true FROM deliveries d WHERE d.notice_id = n.id AND (?0 OR d.endpoint_id = ?1) LIMIT 1) IS NOT NULL"
 	const taken = "(SELECT true FROM notice_attempts t WHERE t.notice_id = n.id AND t.ok AND (?0 OR t.endpoint_id = ?1) LIMIT 1) IS NOT NULL"
+	// It waits for whoever subscribes to it as long as the task that tells it is owed.
+	toldBy := "(o.subject IS NOT NULL AND (SELECT true FROM endpoints e WHERE e.id = ?1 AND e.merchant_id = n.merchant_id AND " + subscribes("n.type") + ") IS NOT NULL)"
 	everywhere := f.Endpoint.IsZero()
 	if !f.Since.IsZero() {
 		q.Where("n.created_at >= ?", f.Since)
@@ -97,7 +99,7 @@ func narrow(q *bun.SelectQuery, f merchant.NoticeFilter) {
 		q.Where("n.id BETWEEN ? AND ?", f.Order, ident.WithPart[order.Order](f.Order, 0xff))
 	}
 	if !everywhere {
-		q.Where("(SELECT true FROM notice_attempts t WHERE t.notice_id = n.id AND t.endpoint_id = ?1 LIMIT 1) IS NOT NULL OR "+waits, false, f.Endpoint)
+		q.Where("(SELECT true FROM notice_attempts t WHERE t.notice_id = n.id AND t.endpoint_id = ?1 LIMIT 1) IS NOT NULL OR "+waits+" OR "+toldBy, false, f.Endpoint)
 	}
 	if f.Delivered {
 		q.Where(taken, everywhere, f.Endpoint)

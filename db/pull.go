@@ -35,35 +35,44 @@ func (u undeliveredModel) undelivered() merchant.Undelivered {
 	}
 }
 
-// Undelivered lists a page of what waits for an endpoint, or waited for it to the
-// end of its schedule, with the bodies. What is being told for the first time just
-// now is not among it. order.ErrNotFound when the endpoint is not its merchant's.
+// Undelivered lists a page of what an endpoint has yet to acknowledge, with the
+// bodies: what waits for it, what it is to be told for the first time or is being
+// told just now, and what waited to the end of its schedule. order.ErrNotFound when
+// the endpoint is not its merchant's.
 //
-// It reads the backlog alone: how much the endpoint has taken costs nothing.
+// It reads what is owed and no more: how much the endpoint has taken costs nothing.
 func (d *DB) Undelivered(ctx context.Context, f merchant.UndeliveredFilter) ([]merchant.Undelivered, error) {
 	var e endpointModel
 	if err := d.NewSelect().Model(&e).Where("id = ?", f.Endpoint).Where("merchant_id = ?", f.MerchantID).Scan(ctx); err != nil {
 		return nil, wrap(found(err), "endpoint "+f.Endpoint.String())
 	}
+	var rows []undeliveredModel
+	err := search(ctx, d.undelivered(f), &rows, "try again in a moment")
+	return col(rows, undeliveredModel.undelivered), wrap(err, "list what endpoint "+f.Endpoint.String()+" has yet to acknowledge")
+}
+
+func (d *DB) undelivered(f merchant.UndeliveredFilter) *bun.SelectQuery {
 	waits := d.NewSelect().TableExpr("deliveries AS d").Join("JOIN endpoints AS e ON e.id = d.endpoint_id").
-		ColumnExpr("d.notice_id AS id, d.created_at AS waits_from, d.attempts, d.last_error").ColumnExpr(reasonOf+" AS reason").
+		Column("d.notice_id", "d.endpoint_id", "d.reason", "d.created_at", "d.attempts", "d.last_error").
 		Where("d.endpoint_id = ?", f.Endpoint).Where(subscribes("d.type")).OrderExpr("d.created_at, d.notice_id").Limit(page(f.Limit))
-	dead := d.NewSelect().TableExpr("outbox AS o").Join("JOIN notices AS n ON n.id = o.subject").Join("JOIN endpoints AS e ON e.id = ?", f.Endpoint).
-		ColumnExpr("o.subject AS id, o.created_at AS waits_from, o.attempts, o.last_error").ColumnExpr("? AS reason", merchant.GivenUp).
-		Where(rowsDead).Where("o.kind IN (?, ?)", tasks.DeliveryNotify, tasks.MerchantNotify).Where("n.merchant_id = ?", f.MerchantID).Where(subscribes("n.type")).
-		Where("NOT EXISTS (SELECT FROM deliveries d WHERE d.notice_id = o.subject AND d.endpoint_id = e.id)").
-		Where("NOT EXISTS (SELECT FROM notice_attempts t WHERE t.notice_id = o.subject AND t.endpoint_id = e.id AND t.ok)").
+	// Tasks of other merchants' notices lie between: each costs a look at its notice,
+	// by the key. Without the LIMIT all that the merchant was ever told may be read.
+	owed := d.NewSelect().TableExpr("outbox AS o").Join("JOIN endpoints AS e ON e.id = ?", f.Endpoint).
+		Join("CROSS JOIN LATERAL (SELECT id, type FROM notices WHERE id = o.subject AND merchant_id = ? LIMIT 1) AS n", f.MerchantID).
+		ColumnExpr("n.id, e.id").ColumnExpr("CASE WHEN o.dead_at IS NOT NULL THEN ? WHEN o.attempts > 0 THEN ? ELSE ? END", merchant.GivenUp, merchant.Retry, merchant.Queued).
+		Column("o.created_at", "o.attempts", "o.last_error").
+		Where("o.kind IN (?, ?)", tasks.DeliveryNotify, tasks.MerchantNotify).Where(subscribes("n.type")).
+		Where("(SELECT true FROM deliveries d WHERE d.notice_id = n.id AND d.endpoint_id = e.id LIMIT 1) IS NULL").
+		Where("(SELECT true FROM notice_attempts t WHERE t.notice_id = n.id AND t.endpoint_id = e.id AND t.ok LIMIT 1) IS NULL").
 		OrderExpr("o.created_at, o.subject").Limit(page(f.Limit))
 	if !f.After.IsZero() {
 		waits.Where("(d.created_at, d.notice_id) > (?, ?)", f.After.At, f.After.ID)
-		dead.Where("(o.created_at, o.subject) > (?, ?)", f.After.At, f.After.ID)
+		owed.Where("(o.created_at, o.subject) > (?, ?)", f.After.At, f.After.ID)
 	}
-	q := d.NewSelect().TableExpr("(?) AS w", waits.UnionAll(dead)).Join("JOIN notices AS n ON n.id = w.id").
-		Column("n.id", "n.merchant_id", "n.type", "n.body", "n.created_at", "w.waits_from", "w.reason", "w.attempts", "w.last_error").
-		OrderExpr("w.waits_from, w.id").Limit(page(f.Limit))
-	var rows []undeliveredModel
-	err := search(ctx, q, &rows, "try again in a moment")
-	return col(rows, undeliveredModel.undelivered), wrap(err, "list what endpoint "+f.Endpoint.String()+" has yet to acknowledge")
+	return d.NewSelect().TableExpr("(?) AS d", waits.UnionAll(owed)).Join("JOIN notices AS n ON n.id = d.notice_id").Join("JOIN endpoints AS e ON e.id = d.endpoint_id").
+		Column("n.id", "n.merchant_id", "n.type", "n.body", "n.created_at", "d.attempts", "d.last_error").ColumnExpr("d.created_at AS waits_from").
+		ColumnExpr("CASE WHEN d.reason = ? THEN d.reason ELSE "+reasonOf+" END AS reason", merchant.GivenUp).
+		OrderExpr("d.created_at, d.notice_id").Limit(page(f.Limit))
 }
 
 // Acknowledge notes that a merchant has fetched notices of an endpoint's: they

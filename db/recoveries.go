@@ -22,6 +22,7 @@ type recoveryModel struct {
 	Since      time.Time              `bun:"since"`
 	Until      time.Time              `bun:"until"`
 	Everything bool                   `bun:"everything"`
+	Actor      order.Actor            `bun:"actor"`
 	State      merchant.RecoveryState `bun:"state"`
 	Total      int64                  `bun:"total"`
 	Checked    int64                  `bun:"checked"`
@@ -35,12 +36,13 @@ type recoveryModel struct {
 	MovedAt    time.Time              `bun:"moved_at"`
 	EndedAt    time.Time              `bun:"ended_at,nullzero"`
 
-	Waiting int64 `bun:"waiting,scanonly"`
+	Waiting int64           `bun:"waiting,scanonly"`
+	Reason  merchant.Reason `bun:"reason,scanonly"`
 }
 
 func (r recoveryModel) recovery() merchant.Recovery {
 	return merchant.Recovery{
-		ID: r.ID, MerchantID: r.MerchantID, EndpointID: r.EndpointID, Since: r.Since.UTC(), Until: r.Until.UTC(), All: r.Everything, State: r.State,
+		ID: r.ID, MerchantID: r.MerchantID, EndpointID: r.EndpointID, Since: r.Since.UTC(), Until: r.Until.UTC(), All: r.Everything, Actor: r.Actor, State: r.State, Reason: r.Reason,
 		Total: r.Total, Checked: r.Checked, Queued: r.Queued, Delivered: r.Delivered, Failed: r.Failed, Waiting: r.Waiting,
 		CreatedAt: r.CreatedAt.UTC(), EndedAt: r.EndedAt.UTC(), After: merchant.Place{At: r.At.UTC(), ID: r.AtID}, Walked: r.Walked, MovedAt: r.MovedAt.UTC(),
 	}
@@ -49,7 +51,7 @@ func (r recoveryModel) recovery() merchant.Recovery {
 // StartRecovery begins to tell an endpoint once more what it should have heard. A
 // task walks through it. order.ErrNotFound when the endpoint is not the merchant's,
 // order.Invalid when the time cannot be recovered, *merchant.UnderwayError when the
-// endpoint has a recovery already.
+// endpoint has a recovery already, order.ErrNotAllowed when it is disabled.
 func (d *DB) StartRecovery(ctx context.Context, r merchant.Recovery, now time.Time) (merchant.Recovery, error) {
 	if r.Until.IsZero() || r.Until.After(now) {
 		r.Until = now
@@ -58,7 +60,7 @@ func (d *DB) StartRecovery(ctx context.Context, r merchant.Recovery, now time.Ti
 		return r, err
 	}
 	row := recoveryModel{
-		ID: r.ID, MerchantID: r.MerchantID, EndpointID: r.EndpointID, Since: r.Since, Until: r.Until, Everything: r.All, State: merchant.RecoveryRunning,
+		ID: r.ID, MerchantID: r.MerchantID, EndpointID: r.EndpointID, Since: r.Since, Until: r.Until, Everything: r.All, Actor: r.Actor, State: merchant.RecoveryRunning,
 		At: r.Since, AtID: uuid.Nil.String(), CreatedAt: now, MovedAt: now,
 	}
 	var err error
@@ -73,6 +75,9 @@ func (d *DB) StartRecovery(ctx context.Context, r merchant.Recovery, now time.Ti
 		if e.MerchantID != r.MerchantID {
 			return order.ErrNotFound
 		}
+		if e.Health.State == merchant.Disabled {
+			return &order.Refusal{Step: "recover the endpoint", Why: "it is disabled, and is told nothing: resume it first"}
+		}
 		var running []merchant.RecoveryID
 		if err := tx.NewSelect().Model((*recoveryModel)(nil)).Column("id").Where("endpoint_id = ? AND state = ?", r.EndpointID, merchant.RecoveryRunning).Scan(ctx, &running); err != nil {
 			return err
@@ -83,8 +88,10 @@ func (d *DB) StartRecovery(ctx context.Context, r merchant.Recovery, now time.Ti
 		if _, err := tx.NewInsert().Model(&row).Returning("NULL").Exec(ctx); err != nil {
 			return err
 		}
-		_, err = tx.NewRaw("INSERT INTO outbox (kind, subject, due_at, created_at) VALUES (?, ?, ?, ?)", tasks.EndpointRecover, r.ID, now, now).Exec(ctx)
-		return err
+		if _, err = tx.NewRaw("INSERT INTO outbox (kind, subject, due_at, created_at) VALUES (?, ?, ?, ?)", tasks.EndpointRecover, r.ID, now, now).Exec(ctx); err != nil {
+			return err
+		}
+		return recoveries(tx, &row).Where("r.id = ?", r.ID).Scan(ctx)
 	})
 	return row.recovery(), wrap(err, "recover endpoint "+r.EndpointID.String())
 }
@@ -100,9 +107,14 @@ func (d *DB) countNotices(ctx context.Context, r merchant.Recovery) (n int64, er
 	return n, err
 }
 
-// recoveries are recoveries r with what waits because of them.
+// standsOf is why a recovery r stands still: that is its endpoint e.
+const standsOf = `CASE WHEN r.state <> 'running' THEN '' WHEN e.paused OR ` + stateOf + ` = 'disabled' THEN 'held' WHEN ` + stateOf + ` = 'paused' THEN 'paused' ELSE '' END`
+
+// recoveries are recoveries r with what waits because of them, and why they stand
+// still.
 func recoveries(tx bun.IDB, into any) *bun.SelectQuery {
-	return tx.NewSelect().Model(into).ColumnExpr("r.*").ColumnExpr("(SELECT count(*) FROM deliveries d WHERE d.recovery_id = r.id) AS waiting")
+	return tx.NewSelect().Model(into).Join("LEFT JOIN endpoints AS e ON e.id = r.endpoint_id").ColumnExpr("r.*").
+		ColumnExpr("(SELECT count(*) FROM deliveries d WHERE d.recovery_id = r.id) AS waiting").ColumnExpr(standsOf + " AS reason")
 }
 
 // Recovery shows a recovery; order.ErrNotFound when there is none of that id.

@@ -40,7 +40,7 @@ type NoticeFilter struct {
 	Since, Until time.Time // when it was written; Until is not in it
 	Type         string
 	Order        order.ID   // what it is about
-	Endpoint     EndpointID // it was tried there, or waits for it
+	Endpoint     EndpointID // it was tried there, waits for it, or is to be told to it
 	// Undelivered are those that wait or are dead; with Endpoint, those that it
 	// has not taken. Delivered with Endpoint are those that it has taken.
 	Undelivered, Delivered bool

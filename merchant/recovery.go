@@ -18,8 +18,9 @@ type Recovery struct {
 	ID           RecoveryID
 	MerchantID   string
 	EndpointID   EndpointID
-	Since, Until time.Time // when the notices were written; Until is not in it
-	All          bool      // also what the endpoint has taken, or became pointless
+	Since, Until time.Time   // when the notices were written; Until is not in it
+	All          bool        // also what the endpoint has taken, or became pointless
+	Actor        order.Actor // who asked for it; "" when that is not known
 	State        RecoveryState
 	Total        int64 // notices of that time, whatever becomes of them; -1: too many to count at once
 	Checked      int64 // of these, how many were looked at
@@ -29,6 +30,8 @@ type Recovery struct {
 	Waiting      int64 // and how many it has yet to take
 	CreatedAt    time.Time
 	EndedAt      time.Time // zero while it runs
+	// Reason is why one that runs stands still: Held, or Probing. "": it does not.
+	Reason Reason
 
 	After   Place     // the last notice that was looked at
 	Walked  bool      // there is none after it

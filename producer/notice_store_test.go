@@ -103,6 +103,9 @@ func (m *memory) StartRecovery(_ context.Context, r merchant.Recovery, now time.
 	if err := r.Check(now); err != nil {
 		return r, err
 	}
+	if m.disabled {
+		return r, &order.Refusal{Step: "recover the endpoint", Why: "it is disabled: resume it first"}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, other := range m.recoveries {

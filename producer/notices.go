@@ -21,7 +21,7 @@ type listNoticesInput struct {
 	Type     string    `query:"type" maxLength:"64" example:"order.paid" doc:"Of this type."`
 	State    string    `query:"state" enum:"undelivered,delivered" doc:"undelivered: waiting or dead. With endpoint: not yet taken, or taken, by that one."`
 	Order    string    `query:"order" maxLength:"36" doc:"About this order."`
-	Endpoint string    `query:"endpoint" maxLength:"36" doc:"Tried at this endpoint, or waiting for it."`
+	Endpoint string    `query:"endpoint" maxLength:"36" doc:"Tried at this endpoint, waiting for it, or yet to be told to it."`
 	Limit    int       `query:"limit" minimum:"1" maximum:"199" default:"50"`
 	Cursor   string    `query:"cursor" maxLength:"128" doc:"next_cursor of the page before."`
 }

@@ -84,7 +84,7 @@ type Admin interface {
 	Acknowledge(ctx context.Context, merchantID string, id merchant.EndpointID, notices []string, now time.Time) (int, error)
 	// StartRecovery has an endpoint told once more what it should have heard;
 	// order.Invalid when that cannot be, *merchant.UnderwayError when it has one
-	// already. CancelRecovery ends it.
+	// already, order.ErrNotAllowed when it is disabled. CancelRecovery ends it.
 	StartRecovery(ctx context.Context, r merchant.Recovery, now time.Time) (merchant.Recovery, error)
 	Recovery(ctx context.Context, id merchant.RecoveryID) (merchant.Recovery, error)
 	Recoveries(ctx context.Context, merchantID string, before merchant.RecoveryID, limit int) ([]merchant.Recovery, error)

@@ -25,6 +25,7 @@ func (s *server) recoverEndpoint(ctx context.Context, in *recoverEndpointInput) 
 	}
 	r, err := s.opt.Admin.StartRecovery(ctx, merchant.Recovery{
 		ID: ident.New[merchant.Recovery](), MerchantID: in.ID, EndpointID: id, Since: in.Body.Since.UTC(), Until: in.Body.Until.UTC(), All: in.Body.All,
+		Actor: callOf(ctx).principal.Actor(),
 	}, s.now())
 	if err != nil {
 		return nil, err
@@ -102,7 +103,7 @@ func (s *server) listRecoveries(ctx context.Context, in *listRecoveriesInput) (*
 // RecoveryView is a recovery as it is shown.
 func RecoveryView(r merchant.Recovery) api.Recovery {
 	v := api.Recovery{
-		ID: r.ID.String(), MerchantID: r.MerchantID, EndpointID: r.EndpointID.String(), State: string(r.State), Since: utc(r.Since), Until: utc(r.Until), All: r.All,
+		ID: r.ID.String(), MerchantID: r.MerchantID, EndpointID: r.EndpointID.String(), State: string(r.State), Since: utc(r.Since), Until: utc(r.Until), All: r.All, Actor: string(r.Actor), Reason: string(r.Reason),
 		Checked: r.Checked, Queued: r.Queued, Delivered: r.Delivered, Waiting: r.Waiting, Failed: r.Failed, Dropped: r.Dropped(), CreatedAt: utc(r.CreatedAt), EndedAt: utc(r.EndedAt),
 	}
 	if r.Total >= 0 {

@@ -36,6 +36,7 @@ func TestAnEndpointIsRecovered(t *testing.T) {
 
 	r := want[api.Recovery](d.call("merchant", "POST", path, since), 202)
 	require.Equal(t, "running", r.State)
+	require.Equal(t, "merchant:m_demo", r.Actor)
 	require.Equal(t, []time.Time{now.Add(-24 * time.Hour), now, now}, []time.Time{r.Since, r.Until, r.CreatedAt})
 	p := d.call("operator", "POST", path, since).problem(api.RecoveryRunning)
 	require.Equal(t, r.ID, p.RecoveryID)
@@ -44,6 +45,8 @@ func TestAnEndpointIsRecovered(t *testing.T) {
 	is := want[api.Recovery](d.call("merchant", "GET", "/v1/recoveries/"+r.ID, ""), 200)
 	require.Equal(t, []int64{100, 90, 50, 30, 15, 0, 5}, []int64{*is.Total, is.Checked, is.Queued, is.Delivered, is.Waiting, is.Failed, is.Dropped})
 	d.store.recoveries[0].Total = -1
+	d.store.recoveries[0].Reason = merchant.Held
+	require.Equal(t, "held", want[api.Recovery](d.call("merchant", "GET", "/v1/recoveries/"+r.ID, ""), 200).Reason)
 	require.Nil(t, want[api.Recovery](d.call("merchant", "GET", "/v1/recoveries/"+r.ID, ""), 200).Total, "too many to count")
 
 	for _, missing := range []string{ident.New[merchant.Recovery]().String(), "x"} {
@@ -64,6 +67,8 @@ func TestAnEndpointIsRecovered(t *testing.T) {
 	require.True(t, second.All)
 	require.Equal(t, 12, second.Until.Hour())
 	d.store.recoveries[0].State = merchant.RecoveryDone
+	d.store.disabled = true
+	require.Contains(t, d.call("operator", "POST", path, since).problem(api.NotAllowed).Detail, "resume it first")
 	require.Contains(t, d.call("merchant", "POST", "/v1/recoveries/"+second.ID+"/cancel", "").problem(api.NotAllowed).Detail, "it is done")
 
 	first := want[api.RecoveryPage](d.call("merchant", "GET", "/v1/merchants/m_demo/recoveries?limit=1", ""), 200)

@@ -36,6 +36,7 @@ type memory struct {
 	waits       []merchant.Delivery
 	undelivered []merchant.Undelivered
 	unopened    error // what comes of opening a secret
+	disabled    bool  // the endpoints are
 	tasks       []tasks.Row
 	requeued    []string // by whom, and why
 	received    map[string][]byte

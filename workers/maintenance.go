@@ -36,7 +36,7 @@ func (w maintenance) Prepare(context.Context, []tasks.Row) (Do, error) {
 }
 
 func (w maintenance) told(did tasks.Maintained) {
-	w.Log.Info("maintenance done", zap.Strings("months_made", did.Made), zap.Strings("months_taken_out", did.Taken), zap.Int64("answers_forgotten", did.Answers))
+	w.Log.Info("maintenance done", zap.Strings("months_made", did.Made), zap.Strings("months_taken_out", did.Taken), zap.Int64("answers_forgotten", did.Answers), zap.Int64("recoveries_forgotten", did.Recoveries))
 	for _, use := range did.InUse {
 		w.Log.Warn("a month is old enough to be taken out, and in use", zap.Error(use))
 	}

@@ -27,6 +27,24 @@ func (b *bench) undelivered(e merchant.Endpoint) (list []merchant.Undelivered) {
 	}
 }
 
+// notTaken are the ids of what an endpoint has yet to acknowledge, as the log of
+// notices has it: it must be the list that is fetched.
+func (b *bench) notTaken(e merchant.Endpoint) []string {
+	b.t.Helper()
+	records, err := b.NoticeRecords(b.ctx, merchant.NoticeFilter{MerchantID: b.seller, Endpoint: e.ID, Undelivered: true})
+	require.NoError(b.t, err)
+	logged, fetched := map[string]bool{}, []string{}
+	for _, r := range records {
+		logged[r.ID] = true
+	}
+	for _, u := range b.undelivered(e) {
+		require.True(b.t, logged[u.ID], "fetched, and not in the log's list: %s", u.ID)
+		fetched = append(fetched, u.ID)
+	}
+	require.Len(b.t, records, len(fetched))
+	return fetched
+}
+
 func (b *bench) ack(e merchant.Endpoint, notices ...string) int {
 	b.t.Helper()
 	b.clock.forward(time.Second)
@@ -76,6 +94,71 @@ func TestAMerchantLivesFromFetching(t *testing.T) {
 	require.Empty(t, b.undelivered(e))
 }
 
+// A notice is fetched from its commit on: before its first try, and in turn with what
+// waits for longer.
+func TestWhatIsAboutToBeToldIsFetched(t *testing.T) {
+	b := newBench(t)
+	e, other, deaf := b.endpoint(), b.endpoint(), b.endpoint()
+	deaf.Events = []string{"refund.*"}
+	require.NoError(t, b.ChangeEndpoint(b.ctx, deaf, b.clock.now()))
+	b.sender.answer(e, answered(500, 0))
+	failed := b.told()
+	b.clock.forward(time.Second)
+	fresh, _ := b.paid()
+	b.clock.forward(time.Second)
+	second, _ := b.paid()
+	require.Equal(t, []string{noticeOf(failed), noticeOf(fresh), noticeOf(second)}, b.notTaken(e), "what has waited longest first")
+	require.Equal(t, []string{noticeOf(fresh), noticeOf(second)}, b.notTaken(other))
+	require.Empty(t, b.notTaken(deaf))
+	u := b.undelivered(other)[0]
+	require.Equal(t, merchant.Queued, u.Reason)
+	require.Zero(t, u.Attempts)
+	n, err := b.Notice(b.ctx, u.ID)
+	require.NoError(t, err)
+	require.Equal(t, n, u.Notice, "to the byte")
+
+	require.Equal(t, 1, b.ack(other, noticeOf(fresh)))
+	require.Equal(t, []string{noticeOf(second)}, b.notTaken(other))
+	before := b.sender.told(e)
+	require.Equal(t, []string{"delivery:notify done"}, b.ran(notifyOf(fresh)))
+	require.Equal(t, 1, b.sender.told(other), "that before, and not what it has fetched")
+	require.Equal(t, before+1, b.sender.told(e), "who has not is told")
+	require.Contains(t, b.notTaken(e), noticeOf(fresh))
+}
+
+// order.paid waits for its merchant's first endpoint. It is in the log before there
+// is one, is fetched from then on, and not told once it was.
+func TestWhatWaitsForAnEndpointIsFetched(t *testing.T) {
+	b := newBench(t)
+	o, _ := b.paid()
+	inLog := func() []merchant.NoticeRecord {
+		list, err := b.NoticeRecords(b.ctx, merchant.NoticeFilter{MerchantID: b.seller, Undelivered: true})
+		require.NoError(t, err)
+		return list
+	}
+	require.Len(t, inLog(), 1)
+	require.Equal(t, []string{"delivery:notify later"}, b.ran(notifyOf(o)))
+	require.Len(t, inLog(), 1)
+	require.Contains(t, inLog()[0].LastError, "register one")
+
+	e := b.endpoint()
+	require.Equal(t, []string{noticeOf(o)}, b.notTaken(e))
+	u := b.undelivered(e)[0]
+	require.Equal(t, merchant.Retry, u.Reason)
+	require.Equal(t, 1, u.Attempts)
+	require.Contains(t, u.LastError, "register one")
+	require.NoError(t, b.PauseEndpoint(b.ctx, b.seller, e.ID, true, b.clock.now()))
+	require.Equal(t, merchant.Held, b.undelivered(e)[0].Reason)
+
+	require.Equal(t, 1, b.ack(e, noticeOf(o)))
+	require.Empty(t, b.notTaken(e))
+	require.NoError(t, b.PauseEndpoint(b.ctx, b.seller, e.ID, false, b.clock.now()))
+	require.Equal(t, []string{"delivery:notify done"}, b.ran(notifyOf(o)), "at once, and for nobody")
+	b.gone(notifyOf(o))
+	require.Zero(t, b.sender.told(e))
+	require.Empty(t, inLog())
+}
+
 // What is dead is fetched as well; once each endpoint has taken it, no operator
 // need look any more.
 func TestWhatIsDeadIsFetched(t *testing.T) {
@@ -89,9 +172,13 @@ func TestWhatIsDeadIsFetched(t *testing.T) {
 	require.Len(t, list, 1)
 	require.Equal(t, merchant.GivenUp, list[0].Reason)
 	require.Equal(t, 14, list[0].Attempts)
-	require.Empty(t, b.undelivered(other), "it has taken it")
-	require.Equal(t, 1, b.ack(e, noticeOf(o)))
-	require.Empty(t, b.undelivered(e))
+	require.Empty(t, b.notTaken(other), "it has taken it")
+	late := b.endpoint()
+	require.Equal(t, []string{noticeOf(o)}, b.notTaken(late), "one that is new has not")
+	for _, e := range []merchant.Endpoint{e, late} {
+		require.Equal(t, 1, b.ack(e, noticeOf(o)))
+		require.Empty(t, b.notTaken(e))
+	}
 	dead, err := b.Tasks(b.ctx, tasks.Filter{State: tasks.Dead})
 	require.NoError(t, err)
 	require.Empty(t, dead)
@@ -128,6 +215,7 @@ func TestAnAckBesideTheFirstTry(t *testing.T) {
 			o, _ := b.paid()
 			b.deps.Store = &meddler{Store: b.Store, beforeSettle: func() {
 				if b.row(notifyOf(o)).Generation == 0 {
+					require.Equal(t, []string{noticeOf(o)}, b.notTaken(e), "though it is being told")
 					require.Equal(t, 1, b.ack(e, noticeOf(o)))
 				}
 			}}

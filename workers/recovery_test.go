@@ -433,6 +433,50 @@ func TestAnEndpointIsDeletedThatIsRecovered(t *testing.T) {
 	require.Equal(t, []string{"delivery:notify done"}, b.ran(notifyOf(own)))
 }
 
+func (b *bench) is(e merchant.Endpoint, state merchant.State) {
+	b.t.Helper()
+	_, err := b.ExecContext(b.ctx, `UPDATE endpoints SET health = jsonb_build_object('state', ?0::text) WHERE id = ?1`, state, e.ID)
+	require.NoError(b.t, err)
+}
+
+// Of an endpoint that is disabled none begins: it would stand still and keep others
+// away. One that runs when that happens says why it stands still, and goes on.
+func TestARecoveryAndADisabledEndpoint(t *testing.T) {
+	b := newBench(t)
+	e := b.endpoint()
+	b.behind(e, 2)
+	b.is(e, merchant.Disabled)
+	want := merchant.Recovery{ID: ident.New[merchant.Recovery](), MerchantID: b.seller, EndpointID: e.ID, Since: b.clock.now().Add(-time.Hour), Actor: "operator:alice"}
+	_, err := b.StartRecovery(b.ctx, want, b.clock.now())
+	require.ErrorIs(t, err, order.ErrNotAllowed)
+	require.ErrorContains(t, err, "resume it first")
+	list, err := b.Recoveries(b.ctx, b.seller, merchant.RecoveryID{}, 5)
+	require.NoError(t, err)
+	require.Empty(t, list)
+
+	require.NoError(t, b.PauseEndpoint(b.ctx, b.seller, e.ID, false, b.clock.now()))
+	r, err := b.StartRecovery(b.ctx, want, b.clock.now())
+	require.NoError(t, err)
+	require.Equal(t, order.Actor("operator:alice"), r.Actor)
+	require.Empty(t, r.Reason)
+	require.NoError(t, b.run(walkOf(r)))
+	for state, why := range map[merchant.State]merchant.Reason{merchant.Disabled: merchant.Held, merchant.Paused: merchant.Probing, merchant.Failing: ""} {
+		b.is(e, state)
+		is := b.recovery(r)
+		require.Equal(t, merchant.RecoveryRunning, is.State, state)
+		require.Equal(t, why, is.Reason, state)
+	}
+	b.is(e, merchant.Disabled)
+	require.NoError(t, b.PauseEndpoint(b.ctx, b.seller, e.ID, false, b.clock.now()))
+	require.Empty(t, b.recovery(r).Reason)
+	require.Equal(t, "2 2 2 2 0 0 0", figures(b.recovered(r, e)))
+
+	require.NoError(t, b.PauseEndpoint(b.ctx, b.seller, e.ID, true, b.clock.now()))
+	require.Empty(t, b.recovery(r).Reason, "it is over")
+	require.Equal(t, order.Actor("operator:alice"), b.recovery(r).Actor)
+	require.Equal(t, merchant.Held, b.recovering(e).Reason, "paused by hand it may begin, and says so")
+}
+
 // What is on its way for the first time is left to that.
 func TestARecoveryLeavesFirstTriesAlone(t *testing.T) {
 	b := newBench(t)

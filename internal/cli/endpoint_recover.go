@@ -16,7 +16,7 @@ import (
 
 // wantedRecovery is what `orderflow endpoint recover` was asked for.
 type wantedRecovery struct {
-	since, until string
+	since, until, by string
 
 	all, follow, asJSON bool
 }
@@ -44,6 +44,7 @@ recovery cancel" ends it.`,
 	c.Flags().StringVar(&w.since, "since", "", "what was written then or later, at most 720h ago")
 	c.Flags().StringVar(&w.until, "until", "", "what was written before (default: now)")
 	c.Flags().BoolVar(&w.all, "all", false, "also what it has acknowledged, and what became pointless")
+	c.Flags().StringVar(&w.by, "by", "", "who you are, to be shown with it (default: the name of your account)")
 	c.Flags().BoolVar(&w.follow, "follow", false, "wait for its end")
 	c.Flags().BoolVar(&w.asJSON, "json", false, "print JSON")
 	return c
@@ -52,6 +53,9 @@ recovery cancel" ends it.`,
 func (w *wantedRecovery) recovery(merchantID, endpoint string, now time.Time) (r merchant.Recovery, err error) {
 	r = merchant.Recovery{ID: ident.New[merchant.Recovery](), MerchantID: merchantID, All: w.all}
 	if r.EndpointID, err = ident.Parse[merchant.Endpoint](endpoint); err != nil {
+		return r, err
+	}
+	if r.Actor, err = operator(w.by); err != nil {
 		return r, err
 	}
 	if r.Since, err = moment("--since", w.since, now); err != nil {

@@ -31,13 +31,18 @@ func (h *hand) actor() (order.Actor, error) {
 	if err := oneLine("--why", h.why); err != nil {
 		return "", err
 	}
-	if h.by == "" {
-		h.by = account()
+	return operator(h.by)
+}
+
+// operator is who steps in by --by: whoever runs us, when it is left out.
+func operator(by string) (order.Actor, error) {
+	if by == "" {
+		by = account()
 	}
-	if !order.IsName(h.by) {
+	if !order.IsName(by) {
 		return "", errors.New("--by: want a name, such as alice")
 	}
-	return order.Actor("operator:" + h.by), nil
+	return order.Actor("operator:" + by), nil
 }
 
 // account is the name under which we run. A container may know none.

@@ -57,7 +57,8 @@ out, which keep.orders says. What was taken out is in the schema archive of the 
 		Use: "run", Short: "Do now what is done every day", Args: exactly(0),
 		Long: `Do now what a worker does every day: make this month and the next, take out the
 months that are older than keep.orders and at rest, forget the answers to
-Idempotency-Keys that are older than keep.answers.`,
+Idempotency-Keys that are older than keep.answers, and recoveries that ended before
+keep.recoveries.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, d, err := openWith(c)
 			if err != nil {
@@ -98,4 +99,5 @@ func printMaintained(c *cobra.Command, did tasks.Maintained) {
 		fmt.Fprintln(c.OutOrStdout(), use)
 	}
 	fmt.Fprintf(c.OutOrStdout(), "forgot %d answers to Idempotency-Keys\n", did.Answers)
+	fmt.Fprintf(c.OutOrStdout(), "forgot %d recoveries\n", did.Recoveries)
 }

@@ -28,7 +28,8 @@ func newNoticeList() *cobra.Command {
 		Use: "list MERCHANT", Short: "List what a merchant is told, newest first", Args: exactly(1),
 		Long: `List what a merchant is told, newest first. --since and --until are times such as
 2026-03-02T09:30:00Z, or how long ago: 24h. With --endpoint, those that were tried
-there or wait for it, and --state says whether that one has taken them.`,
+there, wait for it or are yet to be told to it, and --state says whether that one has
+taken them.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			f, err := l.filter(args[0], now())
 			if err != nil {
@@ -42,7 +43,7 @@ there or wait for it, and --state says whether that one has taken them.`,
 	c.Flags().StringVar(&l.eventType, "type", "", "of this type, such as order.paid")
 	c.Flags().StringVar(&l.state, "state", "", "undelivered or delivered")
 	c.Flags().StringVar(&l.order, "order", "", "about this order")
-	c.Flags().StringVar(&l.endpoint, "endpoint", "", "tried at this endpoint, or waiting for it")
+	c.Flags().StringVar(&l.endpoint, "endpoint", "", "tried at this endpoint, waiting for it, or yet to be told to it")
 	c.Flags().IntVar(&l.limit, "limit", 50, "at most this many, 1 to 200")
 	c.Flags().BoolVar(&l.asJSON, "json", false, "print JSON")
 	return c

@@ -47,9 +47,9 @@ func newRecoveryList() *cobra.Command {
 				fmt.Fprintln(c.OutOrStdout(), "there is no recovery")
 				return nil
 			}
-			t := newTable(c, "recovery", "endpoint", "state", "since (utc)", "until (utc)", "queued", "delivered", "waiting", "failed")
+			t := newTable(c, "recovery", "endpoint", "state", "by", "since (utc)", "until (utc)", "queued", "delivered", "waiting", "failed")
 			for _, r := range list {
-				t.row(r.ID.String(), r.EndpointID.String(), string(r.State), at(r.Since), at(r.Until), fmt.Sprint(r.Queued), fmt.Sprint(r.Delivered), fmt.Sprint(r.Waiting), fmt.Sprint(r.Failed))
+				t.row(r.ID.String(), r.EndpointID.String(), string(r.State), string(r.Actor), at(r.Since), at(r.Until), fmt.Sprint(r.Queued), fmt.Sprint(r.Delivered), fmt.Sprint(r.Waiting), fmt.Sprint(r.Failed))
 			}
 			t.print()
 			return nil
@@ -113,6 +113,12 @@ func onRecovery(c *cobra.Command, text string, do func(*db.DB, merchant.Recovery
 	return do(d, r)
 }
 
+// stands is why a recovery stands still, and what to do about it.
+var stands = map[merchant.Reason]string{
+	merchant.Held:    "its endpoint is paused by hand or disabled; see `orderflow endpoint resume`",
+	merchant.Probing: "its endpoint fails, and is only probed",
+}
+
 func showRecovery(c *cobra.Command, r merchant.Recovery) {
 	out := c.OutOrStdout()
 	fact := func(name, value string) { fmt.Fprintf(out, "%-12s%s\n", name, onOneLine(value)) }
@@ -126,7 +132,14 @@ func showRecovery(c *cobra.Command, r merchant.Recovery) {
 		what = "everything"
 	}
 	fact("of", what)
-	fact("state", string(r.State))
+	if r.Actor != "" {
+		fact("by", string(r.Actor))
+	}
+	state := string(r.State)
+	if why := stands[r.Reason]; why != "" {
+		state += ", and stands still: " + why
+	}
+	fact("state", state)
 	fact("progress", advance(r))
 	if n := r.Dropped(); n > 0 {
 		fact("dropped", fmt.Sprint(n))

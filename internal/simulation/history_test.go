@@ -32,13 +32,15 @@ type history struct {
 	wrong    []string            // what no later look could show
 	notices  map[string]string   // bodies of the merchant's notices, by webhook-id
 	heard    map[heard]bool      // and whether they were taken
+	called   map[heard]time.Time // when they last came
+	acked    map[heard]time.Time // when we said that they are acknowledged, of those that were fetched
 	begun    map[string]bool     // what is done once
 }
 
 // newHistory draws the people of a history.
 func (w *world) newHistory(number int) *history {
 	d := diceOf(w.seed, fmt.Sprintf("history/%d", number))
-	h := &history{world: w, number: number, dice: d, shop: w.shops[d.IntN(len(w.shops))], notices: map[string]string{}, heard: map[heard]bool{}, begun: map[string]bool{}}
+	h := &history{world: w, number: number, dice: d, shop: w.shops[d.IntN(len(w.shops))], notices: map[string]string{}, heard: map[heard]bool{}, called: map[heard]time.Time{}, acked: map[heard]time.Time{}, begun: map[string]bool{}}
 	h.app, h.clerk = w.caller("app"), w.caller(h.shop.id)
 	h.tell = newReception(d.of("reception"))
 	h.wants = api.NewOrder{

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/orderflow/orderflow/ledger"
+	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/payment"
 	"github.com/orderflow/orderflow/payment/simulator"
@@ -25,11 +27,14 @@ type fault struct {
 // judgement is what the judge knows of a world.
 type judgement struct {
 	*world
-	orders   map[string]*order.Order // by the app's own number
-	events   map[order.ID][]order.Event
-	accounts map[order.ID]map[ledger.Account]int64 // debits less credits
-	payments map[string]simulator.Payment
-	faults   []fault
+	orders    map[string]*order.Order // by the app's own number
+	events    map[order.ID][]order.Event
+	accounts  map[order.ID]map[ledger.Account]int64 // debits less credits
+	payments  map[string]simulator.Payment
+	tries     map[heard]tries      // of each endpoint's, by its id
+	written   map[string]time.Time // notices, by id
+	recovered map[merchant.EndpointID][]merchant.Recovery
+	faults    []fault
 }
 
 // judge looks at a world at rest.
@@ -49,6 +54,8 @@ func (w *world) judge() []fault {
 	}
 	j.stock()
 	j.money()
+	j.ended()
+	j.lists()
 	for _, one := range w.owed() {
 		j.find(nil, "after %s it is still owed: %s", longest, one)
 	}
@@ -117,6 +124,7 @@ func (j *judgement) history(h *history, o *order.Order) {
 	j.timeline(h, o)
 	j.words(h, o)
 	j.notices(h, o)
+	j.asked(h, o)
 }
 
 // sums is what became of a payment's money by our books.
@@ -345,6 +353,7 @@ func (j *judgement) read() {
 		j.payments[p.OutTradeNo] = p
 	}
 	j.readLedger()
+	j.readTries()
 }
 
 func (j *judgement) readLedger() {

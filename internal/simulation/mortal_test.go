@@ -108,6 +108,46 @@ func (m *mortal) Claim(ctx context.Context, id merchant.EndpointID, now time.Tim
 	return read(m, func() (tasks.Claim, error) { return m.Store.Claim(ctx, id, now) })
 }
 
+// Acknowledge is db.DB's, without the rule that is taken away.
+func (m *mortal) Acknowledge(ctx context.Context, merchantID string, id merchant.EndpointID, notices []string, now time.Time) (int, error) {
+	return read(m, func() (int, error) {
+		if m.process.world.rule.passes("acknowledge") {
+			return len(notices), nil
+		}
+		return m.Store.Acknowledge(ctx, merchantID, id, notices, now)
+	})
+}
+
+// Resend is db.DB's, without the rule that is taken away.
+func (m *mortal) Resend(ctx context.Context, id string, to merchant.EndpointID, now time.Time) ([]merchant.Delivery, error) {
+	return read(m, func() ([]merchant.Delivery, error) {
+		if m.process.world.rule.passes("resend") {
+			return nil, nil
+		}
+		return m.Store.Resend(ctx, id, to, now)
+	})
+}
+
+// StartRecovery is db.DB's.
+func (m *mortal) StartRecovery(ctx context.Context, r merchant.Recovery, now time.Time) (merchant.Recovery, error) {
+	return read(m, func() (merchant.Recovery, error) { return m.Store.StartRecovery(ctx, r, now) })
+}
+
+// WalkRecovery is db.DB's, without the rule that is taken away.
+func (m *mortal) WalkRecovery(ctx context.Context, id merchant.RecoveryID, now time.Time) (tasks.Walk, error) {
+	return read(m, func() (tasks.Walk, error) {
+		if m.process.world.rule.passes("recover") {
+			return tasks.Walk{Over: true}, m.process.world.end(ctx, id, now)
+		}
+		return m.Store.WalkRecovery(ctx, id, now)
+	})
+}
+
+// CancelRecovery is db.DB's.
+func (m *mortal) CancelRecovery(ctx context.Context, id merchant.RecoveryID, now time.Time) error {
+	return m.try(func() error { return m.Store.CancelRecovery(ctx, id, now) })
+}
+
 // read is a call that answers with something.
 func read[T any](m *mortal, call func() (T, error)) (answer T, err error) {
 	err = m.try(func() error {

@@ -107,6 +107,9 @@ func (o *operator) meddle() {
 		return
 	}
 	t := list.Tasks[o.dice.IntN(len(list.Tasks))]
+	o.world.mu.Lock()
+	o.requeued[t.Subject]++
+	o.world.mu.Unlock()
 	_ = o.api.Requeue(o.ctx, t.Kind, t.Subject, "to see what happens")
 }
 
@@ -118,7 +121,7 @@ func (o *operator) recover() {
 		return
 	}
 	e := list.Endpoints[o.more.IntN(len(list.Endpoints))]
-	r, err := o.api.RecoverEndpoint(o.ctx, s.id, e.ID, api.NewRecovery{Since: time.Now().Add(-o.more.between(time.Minute, 2*time.Hour))})
+	r, err := o.api.RecoverEndpoint(o.ctx, s.id, e.ID, api.NewRecovery{Since: time.Now().Add(-o.more.between(time.Minute, 2*time.Hour)), All: o.more.chance(0.4)})
 	var running *api.Problem
 	switch {
 	case errors.As(err, &running) && running.RecoveryID != "":

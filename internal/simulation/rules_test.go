@@ -26,6 +26,8 @@ type rule struct {
 	// pass says that a task is let go as done, without anything being done.
 	pass func(row tasks.Row, o *order.Order) bool
 	kind tasks.Kind // of pass
+	// call is one that is answered with success, and not made.
+	call string
 }
 
 // rules are those whose lack must show.
@@ -40,6 +42,9 @@ var rules = []*rule{
 	}},
 	{name: "a delivery is stopped before its money goes back", change: returnAtOnce},
 	{name: "a refund is reserved", again: overdraw},
+	{name: "what is acknowledged is told no more", call: "acknowledge"},
+	{name: "what is asked for once more is told", call: "resend"},
+	{name: "what is recovered is told", call: "recover"},
 	{name: "who subscribes is told", kind: tasks.MerchantNotify, pass: func(tasks.Row, *order.Order) bool { return true }},
 }
 
@@ -133,6 +138,9 @@ func (r *rule) bend(list []workers.Worker, store workers.Store) []workers.Worker
 	}
 	return list
 }
+
+// passes says that a call is let go as done.
+func (r *rule) passes(call string) bool { return r != nil && r.call == call }
 
 // idle is a worker who lets some tasks go.
 type idle struct {

@@ -44,11 +44,13 @@ type shop struct {
 	id, host string
 	secret   *standardwebhooks.Webhook // of all its endpoints
 	desks    [][]string
-	stock    map[string]int64 // what there was in the beginning
+	ends     []merchant.EndpointID // of the desks
+	stock    map[string]int64      // what there was in the beginning
 
 	mu      sync.Mutex
 	orders  map[string]*history // by the app's own number
 	unknown []string            // notices about nobody's order
+	resends []resend            // that it has asked for
 }
 
 func (w *world) openShops() {
@@ -71,8 +73,9 @@ func (w *world) openShops() {
 		s.secret, err = standardwebhooks.NewWebhook(secret)
 		require.NoError(w, err)
 		for n, events := range s.desks {
+			s.ends = append(s.ends, ident.New[merchant.Endpoint]())
 			require.NoError(w, w.books.CreateEndpoint(w.ctx, merchant.Endpoint{
-				ID: ident.New[merchant.Endpoint](), MerchantID: s.id, URL: fmt.Sprintf("https://%s/%d", s.host, n), Events: events, Secrets: []string{secret},
+				ID: s.ends[n], MerchantID: s.id, URL: fmt.Sprintf("https://%s/%d", s.host, n), Events: events, Secrets: []string{secret},
 			}))
 		}
 		w.net.host(s.host, s)
@@ -130,7 +133,10 @@ type answered struct {
 
 var welcome = answered{"takes it", true, func(http.ResponseWriter, *http.Request) {}}
 
-const isSlow = "is slow"
+const (
+	isSlow  = "is slow"
+	fetches = "fetches it meanwhile, and answers that it is out of order"
+)
 
 var receptions = []way[http.HandlerFunc]{
 	{10, "is out of order", func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusInternalServerError) }},
@@ -150,6 +156,7 @@ var receptions = []way[http.HandlerFunc]{
 		case <-r.Context().Done():
 		}
 	}},
+	{4, fetches, func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusInternalServerError) }},
 }
 
 // reception is how a shop's endpoint behaves over one order: a few troubles,
@@ -167,7 +174,7 @@ func newReception(d dice) *reception {
 	}
 	for range 1 + d.IntN(5) {
 		w := pick(d, receptions)
-		r.troubles = append(r.troubles, answered{w.name, w.name == isSlow, w.do})
+		r.troubles = append(r.troubles, answered{w.name, w.name == isSlow || w.name == fetches, w.do})
 	}
 	return r
 }
@@ -352,9 +359,13 @@ func (h *history) answer(rw http.ResponseWriter, r *http.Request, about string) 
 	h.mu.Lock()
 	at := heard{r.URL.Path, r.Header.Get("Webhook-Id")}
 	h.heard[at] = h.heard[at] || a.takes
+	h.called[at] = time.Now()
 	h.mu.Unlock()
 	if listens {
 		h.hear(about)
+	}
+	if a.name == fetches {
+		h.acknowledge(at)
 	}
 	a.do(rw, r)
 }

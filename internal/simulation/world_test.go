@@ -72,8 +72,9 @@ type world struct {
 	over   chan struct{}
 	tries  atomic.Int64 // of tasks
 
-	mu    sync.Mutex // guards what follows
-	alive []*process
+	mu       sync.Mutex // guards what follows
+	alive    []*process
+	requeued map[string]int // how often a task was tried again by hand, by its subject
 }
 
 // live lets a world begin, come to rest and be judged.
@@ -84,7 +85,7 @@ func live(t *testing.T, p plan) (faults []fault) {
 		w := &world{
 			TB: t, plan: p, ctx: context.Background(), began: time.Now(), url: url,
 			terms: tasks.Terms{FirstQuery: 5 * time.Second, CompleteAfter: 90 * time.Minute, PollAfterClose: time.Hour, ReturnMismatch: 30 * time.Minute},
-			net:   newInternet(), duty: newDuty(), over: make(chan struct{}),
+			net:   newInternet(), duty: newDuty(), over: make(chan struct{}), requeued: map[string]int{},
 		}
 		w.open()
 		w.happen()
@@ -126,6 +127,9 @@ func (w *world) happen() {
 	}
 	w.act(w.storm)
 	w.rounds.Go(w.operate)
+	for _, s := range w.shops {
+		w.rounds.Go(s.officeHours)
+	}
 	for range 6 {
 		pause(bustle / 6)
 	}
@@ -262,8 +266,15 @@ func (w *world) chronicle() string {
 	require.NoError(w, rows.Err())
 	var recoveries string
 	require.NoError(w, w.books.NewRaw("SELECT format('%s, %s cancelled, %s told', count(*), count(*) FILTER (WHERE state = 'cancelled'), coalesce(sum(delivered), 0)) FROM recoveries").Scan(w.ctx, &recoveries))
-	return fmt.Sprintf("%d histories in %s of the world's time, %d tries of tasks by %d processes\nweather: %s\nends: %s\nrecoveries: %s",
-		w.size, w.since(), w.tries.Load(), w.births.Load(), w.weather, strings.Join(ends, ", "), recoveries)
+	var fetched, resent int
+	for _, h := range w.people {
+		fetched += len(h.acked)
+	}
+	for _, s := range w.shops {
+		resent += len(s.resends)
+	}
+	return fmt.Sprintf("%d histories in %s of the world's time, %d tries of tasks by %d processes\nweather: %s\nends: %s\nrecoveries: %s; %d notices fetched and acknowledged, %d resent",
+		w.size, w.since(), w.tries.Load(), w.births.Load(), w.weather, strings.Join(ends, ", "), recoveries, fetched, resent)
 }
 
 func (w *world) tried(tasks.Kind, string, time.Duration, time.Duration) { w.tries.Add(1) }

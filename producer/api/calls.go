@@ -203,7 +203,7 @@ type NoticeFilter struct {
 	Type         string
 	State        string // undelivered or delivered
 	Order        string // about this one
-	Endpoint     string // tried at this one, or waiting for it
+	Endpoint     string // tried at this one, waiting for it, or yet to be told to it
 	Limit        int    // 1 to 199; 0 means 50
 	Cursor       string
 }

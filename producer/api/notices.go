@@ -96,7 +96,7 @@ type Undelivered struct {
 	Type      string          `json:"type" example:"order.paid"`
 	CreatedAt time.Time       `json:"created_at" doc:"When it was written, in the same commit as what it tells of."`
 	WaitsFrom time.Time       `json:"waits_from" doc:"Since when it waits: the list goes by this."`
-	Reason    string          `json:"reason" enum:"queued,recovery,retry,throttled,paused,held,dead" doc:"Why it waits. dead: its tries are at their end."`
+	Reason    string          `json:"reason" enum:"queued,recovery,retry,throttled,paused,held,dead" doc:"Why it waits. queued: its turn is to come, or it is being sent for the first time. dead: its tries are at their end."`
 	Attempts  int             `json:"attempts" doc:"Tries that failed, and count."`
 	LastError string          `json:"last_error,omitempty" doc:"Why the last try failed."`
 	Body      json.RawMessage `json:"body" doc:"What would be sent, to the byte."`

@@ -19,6 +19,8 @@ type Recovery struct {
 	Since      time.Time `json:"since"`
 	Until      time.Time `json:"until"`
 	All        bool      `json:"all,omitempty"`
+	Actor      string    `json:"actor,omitempty" example:"operator:alice" doc:"Who asked for it."`
+	Reason     string    `json:"reason,omitempty" enum:"held,paused" doc:"Of one that runs and stands still: why. held: its endpoint is paused by hand, or was disabled; resume it, or cancel the recovery. paused: its endpoint fails, and is only probed."`
 	Total      *int64    `json:"total,omitempty" doc:"The merchant's notices of that time, whatever becomes of them; absent when they are too many to be counted at once."`
 	Checked    int64     `json:"checked" doc:"Of these, how many were looked at: how far it has got."`
 	Queued     int64     `json:"queued" doc:"Of these, how many were to be told, and were put into the endpoint's backlog."`
