@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 )
@@ -75,22 +76,37 @@ func (v *overload) measure(ctx context.Context) (*Overloaded, error) {
 }
 
 // climb goes through the steps. The peak is the closed loop's: it offers no more
-// than is taken. It is taken once more at the end: by then the machine may be
-// another, and the database is a fuller one.
+// than is taken. It is taken before each factor and at the end, as the machine
+// may be another by then and the database is a fuller one; only between the last
+// two there is no rest.
 func (v *overload) climb(ctx context.Context) error {
-	if err := v.step(ctx, &stage{name: "peak"}); err != nil {
-		return err
-	}
-	peak := v.goodput(v.steps[0])
-	if peak == 0 {
-		return errors.New("no lifecycle was completed")
-	}
 	for _, f := range factors {
-		if err := v.step(ctx, &stage{name: fmt.Sprintf("%gx", f), factor: f, rate: f * peak}); err != nil {
+		if f >= 1 {
+			if err := v.step(ctx, &stage{name: peak}); err != nil {
+				return err
+			}
+		}
+		best := v.lastPeak()
+		if best == 0 {
+			return errors.New("no lifecycle was completed")
+		}
+		if err := v.step(ctx, &stage{name: fmt.Sprintf("%gx", f), factor: f, rate: f * best}); err != nil {
 			return err
 		}
 	}
-	return v.step(ctx, &stage{name: "peak again"})
+	return v.step(ctx, &stage{name: peak})
+}
+
+// peak is the name of the closed loop's steps.
+const peak = "peak"
+
+func (v *overload) lastPeak() float64 {
+	for _, s := range slices.Backward(v.steps) {
+		if s.factor == 0 {
+			return v.goodput(s)
+		}
+	}
+	return 0
 }
 
 func (v *overload) step(ctx context.Context, s *stage) (err error) {

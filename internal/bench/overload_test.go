@@ -42,13 +42,26 @@ func TestAStepCountsWhatHappenedWithinIt(t *testing.T) {
 func TestWhatOverloadMustKeep(t *testing.T) {
 	t.Parallel()
 	v := &Overloaded{Verified: true, Peak: 100, Steps: []Step{
-		{Name: "peak", Ratio: 1}, {Name: "2x", Wanted: 200, Ratio: 0.9}, {Name: "3x", Wanted: 300, Ratio: 0.7}, {Name: "0.5x", Wanted: 50, Ratio: 0.5},
+		{Name: "peak", Ratio: 1}, {Name: "2x", Times: 2, Ratio: 0.9}, {Name: "3x", Times: 3, Ratio: 0.7}, {Name: "0.5x", Times: 0.5, Ratio: 0.5},
 	}}
 	require.NoError(t, v.Err())
 	require.NoError(t, v.Least(0.7))
 	require.ErrorContains(t, v.Least(0.8), "3x of the peak completes 0.70 of it")
 	v.Verified, v.Findings = false, []string{"order 1: gone"}
 	require.ErrorContains(t, v.Err(), "order 1: gone")
+}
+
+func TestAStepIsComparedToThePeaksOnBothSides(t *testing.T) {
+	t.Parallel()
+	steps := []Step{
+		{Goodput: 100}, {Times: 2, Goodput: 90}, {Goodput: 80}, {Times: 3, Goodput: 56}, {Times: 0.5, Goodput: 35}, {Goodput: 60},
+	}
+	compareToPeaks(steps)
+	var ratios []float64
+	for _, s := range steps {
+		ratios = append(ratios, s.Ratio)
+	}
+	require.InDeltaSlice(t, []float64{1, 1, 0.8, 0.8, 0.5, 0.6}, ratios, 1e-9)
 }
 
 func TestOverloadSetsTheRatesItself(t *testing.T) {

@@ -20,8 +20,9 @@ func newBenchOverload() *cobra.Command {
 		Short: "Measure what it does with more than it can take",
 		Long: `Find the peak of "orderflow serve" on this machine with buyers in a closed loop,
 then offer 1, 2 and 3 times as many orders a second in an open loop, and at once
-afterwards half of the peak, to see it recover, and the closed loop again. What
-there is no room for must be refused early, what is let in must come through.
+afterwards half of the peak, to see it recover. The peak is found again before each
+and at the end: a step is compared to the peaks on both sides of it. What there is
+no room for must be refused early, what is let in must come through.
 
 Everything that was accepted must be where it should be in the end, or the exit
 code is 1; with --least also when a step completes less than that share of the
