@@ -109,6 +109,7 @@ func (m Merchant) Run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("merchant: %w", err)
 	}
+	defer standBack()()
 	r := newReports(out)
 	r.say("listening " + addresses(listeners))
 	if err := m.serve(ctx, listeners, read, r); err != nil {

@@ -76,6 +76,7 @@ func (r *run) setUp(ctx context.Context) error {
 	if err := r.openService(ctx); err != nil {
 		return err
 	}
+	r.onTidy(standBack()) // now that all processes are there
 	return r.look(ctx)
 }
 

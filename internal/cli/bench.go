@@ -56,7 +56,7 @@ have no orders. See bench/README.md.`,
 			return showBench(c, v, asJSON)
 		},
 	}
-	loadFlags(c.Flags(), &o.Load, 10*time.Second)
+	loadFlags(c.Flags(), &o.Load, 2*time.Second, 10*time.Second)
 	c.Flags().Float64Var(&o.Load.Rate, "rate", 0, "begin this many orders a second, in an open loop")
 	c.Flags().Float64Var(&o.Load.Unpaid, "unpaid", 0, "leave this share of the orders unpaid, and measure how late they are closed")
 	c.Flags().DurationVar(&o.Load.PayWithin, "pay-within", 3*time.Second, "how long those may be paid")
@@ -67,9 +67,9 @@ have no orders. See bench/README.md.`,
 	return c
 }
 
-func loadFlags(f *pflag.FlagSet, l *bench.Load, window time.Duration) {
+func loadFlags(f *pflag.FlagSet, l *bench.Load, warm, window time.Duration) {
 	f.IntVar(&l.Clients, "clients", 192, "buyers at once, in a closed loop")
-	f.DurationVar(&l.Warm, "warm", 2*time.Second, "how long to run before it counts")
+	f.DurationVar(&l.Warm, "warm", warm, "how long to run before it counts")
 	f.DurationVar(&l.Window, "window", window, "how long to count")
 	f.DurationVar(&l.Drain, "drain", 30*time.Second, "how long what is under way may take afterwards")
 	f.DurationVar(&l.Think, "think", time.Millisecond, "how long the merchant takes for its answer")
@@ -156,7 +156,7 @@ func newBenchCompare() *cobra.Command {
 			return compare(c, o, file)
 		},
 	}
-	loadFlags(c.Flags(), &o.Load, 8*time.Second)
+	loadFlags(c.Flags(), &o.Load, 2*time.Second, 8*time.Second)
 	c.Flags().IntVar(&o.Rounds, "rounds", 5, "how often each of them is measured")
 	c.Flags().StringVar(&o.Bare, "bare", "", "the program of bench/baseline/bare")
 	c.Flags().StringVar(&o.River, "river", "", "the program of bench/baseline/river")

@@ -39,7 +39,7 @@ million orders; --audit=false leaves it out. Ten million orders take some 50 GB 
 			return growth(c, o, asJSON, file)
 		},
 	}
-	loadFlags(c.Flags(), &o.Load, 8*time.Second)
+	loadFlags(c.Flags(), &o.Load, 2*time.Second, 8*time.Second)
 	c.Flags().Int64SliceVar(&o.Sizes, "sizes", []int64{0, 1_000_000, 10_000_000}, "old orders, from step to step")
 	c.Flags().Int64SliceVar(&o.Closes, "closes", []int64{0, 100_000, 1_000_000}, "orders that wait to be closed")
 	c.Flags().IntVar(&o.Days, "days", 90, "over how many days old orders are spread")

@@ -42,7 +42,7 @@ peak. See bench/README.md.`,
 			return errors.Join(showOverload(c, v, asJSON), v.Err(), v.Least(least))
 		},
 	}
-	loadFlags(c.Flags(), &o.Load, 8*time.Second)
+	loadFlags(c.Flags(), &o.Load, 6*time.Second, 8*time.Second) // until those who wait are no more than before
 	c.Flags().Float64Var(&least, "least", 0, "the least share of the peak that 2 and 3 times the load may complete, such as 0.8")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
