@@ -53,8 +53,10 @@ func (j *judgement) asked(h *history, o *order.Order) {
 					j.find(h, "%s was not told of notice %s once more by the recovery of %s", at.desk, id, r.CreatedAt.Sub(j.began))
 				}
 			}
-			once := slices.ContainsFunc(resends, func(r resend) bool { return called.After(r.at) && !r.done.Before(acked) }) ||
-				slices.ContainsFunc(recoveries, func(r merchant.Recovery) bool { return r.All && called.After(r.CreatedAt) && !r.EndedAt.Before(acked) })
+			once := slices.ContainsFunc(resends, func(r resend) bool { return !called.Before(r.at) && !r.done.Before(acked) }) ||
+				slices.ContainsFunc(recoveries, func(r merchant.Recovery) bool {
+					return r.All && !called.Before(r.CreatedAt) && !r.EndedAt.Before(acked)
+				})
 			if !acked.IsZero() && called.After(acked.Add(onTheWay)) && !once {
 				j.find(h, "%s was told of notice %s at %s, which it had acknowledged at %s", at.desk, id, called.Sub(j.began), acked.Sub(j.began))
 			}
