@@ -324,7 +324,8 @@ func (l *landing) queueBacklog(b *pgx.Batch) {
 			col(list, func(d merchant.Delivery) string { return d.LastError }))
 	}
 	if list := l.unwanted; len(list) > 0 { // as handOn does
-		b.Queue(`INSERT INTO outbox (kind, subject, due_at, generation, created_at) SELECT $2, n.id, $3::timestamptz, 1, $3::timestamptz FROM unnest($1::uuid[]) AS v (id) JOIN notices n USING (id) ORDER BY n.id ON CONFLICT DO NOTHING`,
+		b.Queue(`INSERT INTO outbox (kind, subject, due_at, generation, created_at) SELECT $2, n.id, $3::timestamptz, 1, $3::timestamptz
+			FROM unnest($1::uuid[]) AS v (id) JOIN notices n USING (id) ORDER BY n.id ON CONFLICT DO NOTHING`,
 			col(list, func(d merchant.Delivery) string { return d.NoticeID }), string(tasks.DeliveryNotify), l.now)
 	}
 	l.queueRecovered(b)

@@ -92,24 +92,6 @@ func (d *DB) Acknowledge(ctx context.Context, merchantID string, id merchant.End
 	return fresh, wrap(err, "acknowledge notices of endpoint "+id.String())
 }
 
-// crossing is again for those who write with bun. fn may run twice.
-func (d *DB) crossing(ctx context.Context, fn func(ctx context.Context, tx bun.Tx) error) error {
-	err := d.RunInTx(ctx, nil, fn)
-	if deadlocked(err) {
-		err = d.RunInTx(ctx, nil, fn)
-	}
-	return err
-}
-
-// again runs a transaction, and once more when it has met another's at a crossing.
-func (d *DB) again(ctx context.Context, fn func(tx pgx.Tx) error) error {
-	err := pgx.BeginFunc(ctx, d.hot, fn)
-	if deadlocked(err) {
-		err = pgx.BeginFunc(ctx, d.hot, fn)
-	}
-	return err
-}
-
 // subjectsOf are notices' ids in the order in which rows are locked.
 func subjectsOf(notices []string) (ids []tasks.Subject, err error) {
 	var faults order.Invalid

@@ -204,11 +204,6 @@ func raced(err error) bool {
 	return violates(err, "idempotency_keys_pkey") || errors.Is(err, order.ErrNumberTaken)
 }
 
-func deadlocked(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "40001")
-}
-
 // known turns a refusal of the server's that means something into the error
 // that says it.
 func known(err error) error {

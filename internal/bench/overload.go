@@ -76,9 +76,9 @@ func (v *overload) measure(ctx context.Context) (*Overloaded, error) {
 }
 
 // climb goes through the steps. The peak is the closed loop's: it offers no more
-// than is taken. It is taken before each factor and at the end, as the machine
-// may be another by then and the database is a fuller one; only between the last
-// two there is no rest.
+// than is taken. It is found again before each step and at the end, as the machine
+// may be another by then and the database is a fuller one; but not before the step
+// below it, which follows the most at once.
 func (v *overload) climb(ctx context.Context) error {
 	for _, f := range factors {
 		if f >= 1 {
