@@ -1,6 +1,7 @@
 package workers
 
 import (
+	"cmp"
 	"testing"
 	"time"
 
@@ -56,7 +57,7 @@ func redisOf(t *testing.T) *redis.Client {
 // serve starts workers; what o leaves open is quick.
 func (l *live) serve(o Options) *Server {
 	l.t.Helper()
-	o.Redis, o.CheckInterval, o.DelayedInterval = l.redis, 5*time.Millisecond, 50*time.Millisecond
+	o.Redis, o.CheckInterval, o.DelayedInterval = l.redis, cmp.Or(o.CheckInterval, 5*time.Millisecond), 50*time.Millisecond
 	if o.Log == nil {
 		o.Log = zap.NewNop()
 	}

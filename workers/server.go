@@ -18,13 +18,14 @@ import (
 // Options are what a Server is made of. Zero values mean the defaults named.
 type Options struct {
 	Redis redis.UniversalClient // stays the caller's
+	Bell  *Bell                 // rung for what this process enqueues; nil: nobody rings
 	Log   *zap.Logger
 	Now   func() time.Time
 
 	Concurrency        int           // bundles at once of payments to confirm, and as many of all else but notices; 16
 	NoticesConcurrency int           // bundles of notices at once; 16
 	BacklogConcurrency int           // bundles of endpoints' backlogs at once; a quarter of the notices'
-	CheckInterval      time.Duration // how often an idle slot looks for work; 5 ms
+	CheckInterval      time.Duration // how often an idle lane looks for work that nobody rang for; 5 ms
 	DelayedInterval    time.Duration // how often delayed work is looked for; 200 ms
 	ShutdownTimeout    time.Duration // for what is in hand when we stop; 20 s
 
@@ -38,6 +39,7 @@ type Options struct {
 // a third, and everything else done in a fourth. None can hold up another.
 type Server struct {
 	servers  []*asynq.Server
+	watchers []*watcher
 	patience time.Duration
 	after    []stopper
 	stop     sync.Once
@@ -68,9 +70,9 @@ func Start(o Options, store Store, list []Worker) (*Server, error) {
 		}
 	}
 	for _, c := range o.lanes() {
-		config := o.config(c.concurrency, c.queues)
-		config.TaskCheckInterval *= time.Duration(c.patience)
-		server := asynq.NewServerFromRedisClient(o.Redis, config)
+		watcher := o.Bell.watch(o.Redis, c.queues, o.CheckInterval*time.Duration(c.patience))
+		s.watchers = append(s.watchers, watcher)
+		server := asynq.NewServerFromRedisClient(watcher, o.config(c.concurrency, c.queues))
 		if err := server.Start(unknownKinds(mux, o.Log)); err != nil {
 			s.Stop()
 			return nil, fmt.Errorf("start workers: %w", err)
@@ -85,6 +87,9 @@ func Start(o Options, store Store, list []Worker) (*Server, error) {
 func (s *Server) Stop() {
 	s.stop.Do(func() {
 		began := time.Now()
+		for _, w := range s.watchers {
+			close(w.leave)
+		}
 		var wg sync.WaitGroup
 		for _, server := range s.servers {
 			wg.Go(server.Shutdown)
@@ -107,7 +112,7 @@ type lane struct {
 func (o Options) lanes() []lane {
 	return []lane{
 		{o.Concurrency, map[string]int{string(tasks.Critical): 1}, 1}, // a payment waits for nothing else to end
-		{o.Concurrency, map[string]int{string(tasks.Closing): 3, string(tasks.Default): 3, string(tasks.Low): 1}, 1},
+		{o.Concurrency, map[string]int{string(tasks.Closing): 3, string(tasks.Default): 3, string(tasks.Low): 1}, 5},
 		{o.NoticesConcurrency, map[string]int{string(tasks.Notices): 6, string(tasks.News): 1}, 1},
 		{o.BacklogConcurrency, map[string]int{string(tasks.Backlog): 1}, 5},
 	}
@@ -116,6 +121,9 @@ func (o Options) lanes() []lane {
 func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Bell == nil {
+		o.Bell = NewBell()
 	}
 	if o.Tried == nil {
 		o.Tried = func(tasks.Kind, string, time.Duration, time.Duration) {}
@@ -145,7 +153,7 @@ func (o Options) withDefaults() Options {
 func (o Options) config(concurrency int, queues map[string]int) asynq.Config {
 	return asynq.Config{
 		Concurrency: concurrency, Queues: queues,
-		TaskCheckInterval: o.CheckInterval, DelayedTaskCheckInterval: o.DelayedInterval,
+		TaskCheckInterval: blink, DelayedTaskCheckInterval: o.DelayedInterval,
 		ShutdownTimeout: o.ShutdownTimeout,
 		Logger:          o.Log.WithOptions(zap.AddCallerSkip(1)).Sugar(),
 		LogLevel:        asynq.WarnLevel,

@@ -26,6 +26,7 @@ import (
 	"github.com/orderflow/orderflow/payment"
 	"github.com/orderflow/orderflow/producer/relay"
 	"github.com/orderflow/orderflow/tasks"
+	"github.com/orderflow/orderflow/workers"
 )
 
 // commitEvery keeps commits, and with them tasks and statements, few while the
@@ -48,6 +49,7 @@ type App struct {
 	giveRedisUp context.CancelFunc    // for when we are stopping and it is away
 	probe       redis.UniversalClient // the pages' and probes'
 	dispatcher  *relay.Dispatcher
+	bell        *workers.Bell // rung by the dispatcher
 	metrics     *monitor.Metrics
 	health      *monitor.Health
 	guard       *access.Guard
@@ -177,7 +179,8 @@ func (a *App) openStore() {
 	}
 	a.metrics = monitor.NewMetrics(from)
 	a.onStop("metrics", a.metrics.Stop)
-	a.dispatcher = relay.NewDispatcher(asynq.NewClientFromRedisClient(a.redis), a.log.Named("dispatch"))
+	a.bell = workers.NewBell()
+	a.dispatcher = relay.NewDispatcher(a.bell.Client(asynq.NewClientFromRedisClient(a.redis)), a.log.Named("dispatch"))
 	a.onStop("dispatcher", a.dispatcher.Stop)
 	a.store = db.NewStore(a.db, db.StoreOptions{
 		Log: a.log.Named("store"), Terms: a.terms(), Dispatch: a.dispatcher.Dispatch,

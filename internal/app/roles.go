@@ -43,7 +43,7 @@ func (a *App) startWorkers() error {
 	a.onStop("pulse", a.pulse.stop)
 	c := a.cfg.Workers
 	server, err := workers.Start(workers.Options{
-		Redis: workClient{a.redis, a.probe}, Log: a.log.Named("worker"), Concurrency: c.Concurrency, NoticesConcurrency: c.NoticesConcurrency,
+		Redis: workClient{a.redis, a.probe}, Bell: a.bell, Log: a.log.Named("worker"), Concurrency: c.Concurrency, NoticesConcurrency: c.NoticesConcurrency,
 		CheckInterval: c.CheckInterval, DelayedInterval: c.DelayedInterval, ShutdownTimeout: c.ShutdownTimeout, Tried: a.tried,
 	}, a.store, workers.All(workers.Deps{
 		Store: a.store, Channels: a.channels, Sender: countedSender{a.notifier, a.metrics}, Alerts: alerts,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"slices"
 	"strings"
@@ -35,8 +36,8 @@ type ground struct {
 
 // durable is PostgreSQL as it is run where data matter, with room for a load:
 // fsync, synchronous_commit and full_page_writes are on because nothing here
-// turns them off.
-var durable = []string{"shared_buffers=1GB", "max_wal_size=4GB", "max_connections=300", "track_io_timing=off"}
+// turns them off. Files of its log are kept and written again.
+var durable = []string{"shared_buffers=1GB", "max_wal_size=4GB", "min_wal_size=4GB", "max_connections=300", "track_io_timing=off"}
 
 // counting has the statements counted; it costs a little of each.
 var counting = []string{"shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track=top"}
@@ -162,6 +163,34 @@ func (g *ground) rest(ctx context.Context) error {
 // checkpoint is so that the run before costs the next one nothing; not everybody
 // may ask for it.
 func (g *ground) checkpoint(ctx context.Context) { _, _ = g.admin.Exec(ctx, "CHECKPOINT") }
+
+// What a load writes at most into PostgreSQL's log, in its files of 16 MiB.
+const (
+	logsPerSecond = 3
+	mostLogs      = 4 << 30 / (16 << 20) // durable's min_wal_size
+)
+
+// wearIn has a server of ours write its way through as many files of its log as
+// a load takes that lasts so long, so that it has them: to make one holds up every
+// commit for some 15 ms. A server that has run for a while writes its old ones
+// again.
+func (g *ground) wearIn(ctx context.Context, load time.Duration) error {
+	if g.postgres == nil {
+		return nil
+	}
+	files := min(int(math.Ceil(load.Seconds()*logsPerSecond)), mostLogs)
+	_, err := g.admin.Exec(ctx, fmt.Sprintf(`DO $$ BEGIN
+		FOR i IN 1..%d LOOP
+			PERFORM pg_logical_emit_message(false, 'orderflow bench', ''); -- an empty file is not left
+			PERFORM pg_switch_wal();
+		END LOOP;
+	END $$`, files))
+	if err != nil {
+		return fmt.Errorf("have PostgreSQL make the files of its log: %w", err)
+	}
+	g.checkpoint(ctx)
+	return nil
+}
 
 func (g *ground) forget(ctx context.Context) error {
 	if g.cache == nil {

@@ -10,18 +10,23 @@ import (
 	"time"
 )
 
-// factors are what is offered, in peaks: as much as it can take, twice and three
-// times that, and then half of it, at once, to see it recover.
-var factors = []float64{1, 2, 3, 0.5}
+// Steps are what is offered when nobody says otherwise, in peaks: as much as it can
+// take, twice and three times that, and then half of it, at once, to see it recover.
+func Steps() []float64 { return []float64{1, 2, 3, 0.5} }
 
 // Overload finds the most that an Orderflow can take, then offers it more.
 // Afterwards everything that was let in must be where it should be.
-func Overload(ctx context.Context, o Options) (*Overloaded, error) {
+func Overload(ctx context.Context, o Options, steps []float64) (*Overloaded, error) {
 	if err := o.Load.check(); err != nil {
 		return nil, err
 	}
 	if o.Load.Rate > 0 || o.Load.Unpaid > 0 {
 		return nil, errors.New("the rates follow from the peak, and every order is paid")
+	}
+	for _, f := range steps {
+		if !(f > 0 && f <= 10) { // NaN is neither
+			return nil, fmt.Errorf("a step of %g times the peak: want more than 0, and 10 at most", f)
+		}
 	}
 	g := &ground{database: o.Database, redis: o.Redis, say: speaker(o.Say)}
 	if err := g.open(ctx, false); err != nil {
@@ -29,8 +34,10 @@ func Overload(ctx context.Context, o Options) (*Overloaded, error) {
 	}
 	defer g.close()
 	v := &overload{
-		run: &run{ground: g, system: &orderflow{program: o.Program, load: o.Load}, load: o.Load, program: o.Program},
+		run:     &run{ground: g, system: &orderflow{program: o.Program, load: o.Load}, load: o.Load, program: o.Program},
+		factors: steps,
 	}
+	v.run.lasts = time.Duration(len(withPeaks(steps))) * (o.Load.Warm + o.Load.Window)
 	return v.measure(ctx)
 }
 
@@ -38,9 +45,10 @@ func Overload(ctx context.Context, o Options) (*Overloaded, error) {
 // between them.
 type overload struct {
 	*run
-	steps  []*stage
-	living sync.WaitGroup // every order's life
-	wires  *wires         // of all steps
+	factors []float64
+	steps   []*stage
+	living  sync.WaitGroup // every order's life
+	wires   *wires         // of all steps
 }
 
 // stage is a while of one load, and what was used within its window.
@@ -76,25 +84,35 @@ func (v *overload) measure(ctx context.Context) (*Overloaded, error) {
 }
 
 // climb goes through the steps. The peak is the closed loop's: it offers no more
-// than is taken. It is found again before each step and at the end, as the machine
-// may be another by then and the database is a fuller one; but not before the step
-// below it, which follows the most at once.
+// than is taken.
 func (v *overload) climb(ctx context.Context) error {
-	for _, f := range factors {
-		if f >= 1 {
-			if err := v.step(ctx, &stage{name: peak}); err != nil {
-				return err
+	for _, f := range withPeaks(v.factors) {
+		next := &stage{name: peak}
+		if f > 0 {
+			next = &stage{name: fmt.Sprintf("%gx", f), factor: f, rate: f * v.lastPeak()}
+			if next.rate == 0 {
+				return errors.New("no lifecycle was completed")
 			}
 		}
-		best := v.lastPeak()
-		if best == 0 {
-			return errors.New("no lifecycle was completed")
-		}
-		if err := v.step(ctx, &stage{name: fmt.Sprintf("%gx", f), factor: f, rate: f * best}); err != nil {
+		if err := v.step(ctx, next); err != nil {
 			return err
 		}
 	}
-	return v.step(ctx, &stage{name: peak})
+	return nil
+}
+
+// withPeaks puts a peak, 0, before each step and at the end, as the machine may be
+// another by then and the database is a fuller one; but not between more than it
+// can take and less, which follows at once.
+func withPeaks(factors []float64) []float64 {
+	var all []float64
+	for i, f := range factors {
+		if recovers := i > 0 && factors[i-1] > 1 && f < 1; !recovers {
+			all = append(all, 0)
+		}
+		all = append(all, f)
+	}
+	return append(all, 0)
 }
 
 // peak is the name of the closed loop's steps.

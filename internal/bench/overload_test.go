@@ -64,8 +64,17 @@ func TestAStepIsComparedToThePeaksOnBothSides(t *testing.T) {
 	require.InDeltaSlice(t, []float64{1, 1, 0.8, 0.8, 0.5, 0.6}, ratios, 1e-9)
 }
 
+func TestThePeakIsFoundAgainBeforeEachStepButARecovery(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, []float64{0, 1, 0, 2, 0, 3, 0.5, 0}, withPeaks(Steps()))
+	require.Equal(t, []float64{0, 0.5, 0, 0.5, 0}, withPeaks([]float64{0.5, 0.5}))
+	require.Equal(t, []float64{0, 1, 0, 0.5, 0}, withPeaks([]float64{1, 0.5}))
+}
+
 func TestOverloadSetsTheRatesItself(t *testing.T) {
 	t.Parallel()
-	_, err := Overload(t.Context(), Options{Load: Load{Clients: 1, Window: time.Second, Rate: 1}})
+	_, err := Overload(t.Context(), Options{Load: Load{Clients: 1, Window: time.Second, Rate: 1}}, Steps())
 	require.ErrorContains(t, err, "the rates follow from the peak")
+	_, err = Overload(t.Context(), Options{Load: Load{Clients: 1, Window: time.Second}}, []float64{2, 0})
+	require.ErrorContains(t, err, "a step of 0 times the peak: want more than 0")
 }

@@ -24,6 +24,7 @@ type run struct {
 	stays   string   // a database that stays over several runs; empty: a fresh one is made
 	// furnish fills the database, once its tables are there; it may be nil.
 	furnish func(ctx context.Context, s site) error
+	lasts   time.Duration // of the load, where that is more than its warming up and window
 
 	site     site
 	book     *book
@@ -112,10 +113,15 @@ func (r *run) openDatabase(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := r.system.prepare(ctx, r.site); err != nil || r.furnish == nil {
+	if err := r.system.prepare(ctx, r.site); err != nil {
 		return err
 	}
-	return r.furnish(ctx, r.site)
+	if r.furnish != nil {
+		if err := r.furnish(ctx, r.site); err != nil {
+			return err
+		}
+	}
+	return r.ground.wearIn(ctx, max(r.lasts, r.load.Warm+r.load.Window))
 }
 
 func (r *run) openService(ctx context.Context) (err error) {

@@ -62,7 +62,8 @@ func (w *world) start(at pace) *process {
 	p.db, err = db.Open(w.ctx, named(w.url, p.name), 4, db.SealedBy(dbtest.Keys(w)))
 	require.NoError(w, err)
 	p.redis = p.cable.client()
-	p.dispatcher = relay.NewDispatcher(asynq.NewClientFromRedisClient(p.redis), zap.NewNop())
+	bell := workers.NewBell()
+	p.dispatcher = relay.NewDispatcher(bell.Client(asynq.NewClientFromRedisClient(p.redis)), zap.NewNop())
 	p.store = &mortal{process: p, Store: db.NewStore(p.db, db.StoreOptions{Log: zap.NewNop(), Terms: w.terms, Dispatch: p.dispatch})}
 	channels := p.channels()
 	p.door, err = producer.New(producer.Options{
@@ -75,7 +76,7 @@ func (w *world) start(at pace) *process {
 		NotifyURL: callbackURL, Now: time.Now,
 	})
 	p.workers, err = workers.Start(workers.Options{
-		Redis: p.redis, Log: zap.NewNop(), CheckInterval: at.check, DelayedInterval: at.check, ShutdownTimeout: 5 * time.Second, Tried: w.tried,
+		Redis: p.redis, Bell: bell, Log: zap.NewNop(), CheckInterval: at.check, DelayedInterval: at.check, ShutdownTimeout: 5 * time.Second, Tried: w.tried,
 	}, p.store, w.rule.bend(list, p.store))
 	require.NoError(w, err)
 	w.admit(p)

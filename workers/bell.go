@@ -1,0 +1,147 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+)
+
+// Bell tells the workers of a process at once what the same process hands to
+// asynq. asynq only looks into its queues now and then: a payment waits for two
+// such looks on its way to the merchant, and many looks find nothing. What other
+// processes hand over is found by looking, as before.
+//
+// The zero value is of no use; NewBell makes one.
+type Bell struct {
+	mu    sync.Mutex
+	rung  map[string]bool     // queues that nobody has looked into since
+	lanes map[string]*watcher // who looks into a queue
+}
+
+// NewBell makes a Bell that nobody listens to yet.
+func NewBell() *Bell { return &Bell{rung: map[string]bool{}, lanes: map[string]*watcher{}} }
+
+// Ring says that there is something in a queue. It never blocks.
+func (b *Bell) Ring(queue string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	w := b.lanes[queue]
+	if w == nil {
+		return
+	}
+	b.rung[queue] = true
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Client is c, ringing for what it enqueues.
+func (b *Bell) Client(c *asynq.Client) *RingingClient { return &RingingClient{c, b} }
+
+// RingingClient enqueues, and rings.
+type RingingClient struct {
+	asynq *asynq.Client
+	bell  *Bell
+}
+
+// EnqueueContext is asynq's.
+func (c *RingingClient) EnqueueContext(ctx context.Context, t *asynq.Task, opts ...asynq.Option) (*asynq.TaskInfo, error) {
+	info, err := c.asynq.EnqueueContext(ctx, t, opts...)
+	if err == nil && info.State == asynq.TaskStatePending {
+		c.bell.Ring(info.Queue)
+	}
+	return info, err
+}
+
+// blink is how long asynq itself rests after it has found all queues of a lane
+// empty, half of it at least and one and a half at most: the rest of its time it
+// waits here, where it can be woken.
+const blink = time.Millisecond
+
+// watcher is the client of one lane's asynq server. Before it lets asynq look into
+// a queue that was empty it waits for the bell, or until it is time to look again.
+type watcher struct {
+	redis.UniversalClient
+	bell  *Bell
+	every time.Duration
+	wake  chan struct{}        // holds a token when the bell may have rung
+	leave chan struct{}        // closed when asynq is to end: no more waiting
+	again map[string]time.Time // when to look into a queue that was empty; asynq looks from one goroutine
+}
+
+// watch makes the client for a lane that looks into its queues this often.
+func (b *Bell) watch(client redis.UniversalClient, queues map[string]int, every time.Duration) *watcher {
+	w := &watcher{client, b, every, make(chan struct{}, 1), make(chan struct{}), map[string]time.Time{}}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for q := range queues {
+		b.lanes[q] = w
+	}
+	return w
+}
+
+// EvalSha is how asynq looks into a queue, among other things.
+func (w *watcher) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+	queue, looks := lookedInto(keys)
+	if !looks {
+		return w.UniversalClient.EvalSha(ctx, sha, keys, args...)
+	}
+	w.wait(w.again[queue])
+	w.bell.answer(queue)
+	found := w.UniversalClient.EvalSha(ctx, sha, keys, args...)
+	delete(w.again, queue)
+	if errors.Is(found.Err(), redis.Nil) {
+		w.again[queue] = time.Now().Add(w.every)
+	}
+	return found
+}
+
+// lookedInto is the queue that a script of asynq v0.26.0 takes a task from, by its
+// keys. If they were others one day, asynq would look each blink.
+func lookedInto(keys []string) (queue string, looks bool) {
+	if len(keys) != 4 || !strings.HasSuffix(keys[0], "}:pending") || !strings.HasSuffix(keys[1], "}:paused") {
+		return "", false
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(keys[0], "asynq:{"), "}:pending"), true
+}
+
+// wait returns when the bell rings for any queue of the lane, at once when it has,
+// at a time, or to leave.
+func (w *watcher) wait(until time.Time) {
+	timer := time.NewTimer(time.Until(until))
+	defer timer.Stop()
+	for !w.bell.rings(w) {
+		select {
+		case <-w.wake:
+		case <-w.leave:
+			return
+		case <-timer.C:
+			return
+		}
+	}
+}
+
+func (b *Bell) rings(w *watcher) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for q := range b.rung {
+		if b.lanes[q] == w {
+			return true
+		}
+	}
+	return false
+}
+
+// answer says that somebody is about to look into a queue: what is rung from here
+// on is for the next look.
+func (b *Bell) answer(queue string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.rung, queue)
+}
