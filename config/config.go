@@ -90,7 +90,7 @@ type Workers struct {
 	Concurrency        int           // bundles of payments to confirm at once, and as many of all else but notices
 	NoticesConcurrency int           // bundles of notices to merchants at once
 	EndpointWindow     int           // notices under way to one endpoint at once, at most
-	CheckInterval      time.Duration // how often an idle worker looks for what other processes enqueued
+	CheckInterval      time.Duration // how often an idle worker looks for what nobody rang for
 	DelayedInterval    time.Duration // how often delayed tasks are moved to their queues
 	ShutdownTimeout    time.Duration // how long running tasks may finish at the end
 }

@@ -25,7 +25,7 @@ func TestEverySettingHasADefault(t *testing.T) {
 		Relay:    config.Relay{Horizon: 2 * time.Minute, Every: 500 * time.Millisecond, Slack: 10 * time.Second},
 		Workers: config.Workers{
 			Concurrency: 32, NoticesConcurrency: 64, EndpointWindow: 16,
-			CheckInterval: 5 * time.Millisecond, DelayedInterval: 200 * time.Millisecond, ShutdownTimeout: 20 * time.Second,
+			CheckInterval: 20 * time.Millisecond, DelayedInterval: 200 * time.Millisecond, ShutdownTimeout: 20 * time.Second,
 		},
 		Terms:  config.Terms{FirstQuery: 5 * time.Second, CompleteAfter: 168 * time.Hour, PollAfterClose: 24 * time.Hour, ReturnMismatch: 30 * time.Minute},
 		Keep:   config.Keep{Orders: 400 * 24 * time.Hour, Answers: 7 * 24 * time.Hour, Recoveries: 90 * 24 * time.Hour},

@@ -87,7 +87,7 @@ func settings() []setting {
 			read: into(func(c *Config) *int { return &c.Workers.EndpointWindow }, between(1, 64)),
 		},
 		{
-			name: "workers.check_interval", def: "5ms", doc: "how often an idle worker asks Redis for what other processes enqueued; what its own did it learns at once",
+			name: "workers.check_interval", def: "20ms", doc: "how often an idle worker asks Redis for tasks that nobody rang for, such as those of asynq's own retries",
 			read: into(func(c *Config) *time.Duration { return &c.Workers.CheckInterval }, lasting(time.Millisecond, time.Minute)),
 		},
 		{

@@ -11,10 +11,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Bell tells the workers of a process at once what the same process hands to
-// asynq. asynq only looks into its queues now and then: a payment waits for two
-// such looks on its way to the merchant, and many looks find nothing. What other
-// processes hand over is found by looking, as before.
+// Bell tells workers at once what is handed to asynq. asynq only looks into its
+// queues now and then: a payment would wait for two such looks on its way to the
+// merchant, and most looks find nothing. A process rings in memory for its own
+// workers; for a queue that it does not serve itself, it rings through Redis for
+// those of others. Nothing depends on it: who does not hear it looks later.
 //
 // The zero value is of no use; NewBell makes one.
 type Bell struct {
@@ -26,35 +27,59 @@ type Bell struct {
 // NewBell makes a Bell that nobody listens to yet.
 func NewBell() *Bell { return &Bell{rung: map[string]bool{}, lanes: map[string]*watcher{}} }
 
-// Ring says that there is something in a queue. It never blocks.
-func (b *Bell) Ring(queue string) {
+// ring says that there is something in a queue, and returns whether this process
+// serves it. It never blocks.
+func (b *Bell) ring(queue string) (heard bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	w := b.lanes[queue]
 	if w == nil {
-		return
+		return false
 	}
 	b.rung[queue] = true
 	select {
 	case w.wake <- struct{}{}:
 	default:
 	}
+	return true
 }
 
-// Client is c, ringing for what it enqueues.
-func (b *Bell) Client(c *asynq.Client) *RingingClient { return &RingingClient{c, b} }
+// rings is the channel in Redis that carries the names of queues.
+const rings = "orderflow:rings"
+
+// listen rings for what others say in Redis, until it is stopped.
+func (b *Bell) listen(client redis.UniversalClient) (stop func()) {
+	heard := client.Subscribe(context.Background(), rings)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for m := range heard.Channel() { // it finds Redis again by itself
+			b.ring(m.Payload)
+		}
+	}()
+	return func() {
+		_ = heard.Close()
+		<-done
+	}
+}
+
+// Client enqueues on a Redis, and rings.
+func (b *Bell) Client(c redis.UniversalClient) *RingingClient {
+	return &RingingClient{asynq.NewClientFromRedisClient(c), c, b}
+}
 
 // RingingClient enqueues, and rings.
 type RingingClient struct {
 	asynq *asynq.Client
+	redis redis.UniversalClient
 	bell  *Bell
 }
 
 // EnqueueContext is asynq's.
 func (c *RingingClient) EnqueueContext(ctx context.Context, t *asynq.Task, opts ...asynq.Option) (*asynq.TaskInfo, error) {
 	info, err := c.asynq.EnqueueContext(ctx, t, opts...)
-	if err == nil && info.State == asynq.TaskStatePending {
-		c.bell.Ring(info.Queue)
+	if err == nil && info.State == asynq.TaskStatePending && !c.bell.ring(info.Queue) {
+		c.redis.Publish(ctx, rings, info.Queue) // an error is a ring that nobody hears
 	}
 	return info, err
 }
@@ -116,7 +141,7 @@ func lookedInto(keys []string) (queue string, looks bool) {
 func (w *watcher) wait(until time.Time) {
 	timer := time.NewTimer(time.Until(until))
 	defer timer.Stop()
-	for !w.bell.rings(w) {
+	for !w.bell.rang(w) {
 		select {
 		case <-w.wake:
 		case <-w.leave:
@@ -127,7 +152,7 @@ func (w *watcher) wait(until time.Time) {
 	}
 }
 
-func (b *Bell) rings(w *watcher) bool {
+func (b *Bell) rang(w *watcher) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for q := range b.rung {

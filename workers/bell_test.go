@@ -2,6 +2,8 @@ package workers
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,23 +18,48 @@ import (
 )
 
 // Nobody looks for work within the hour, so the bell it is that finds it.
-func TestWhatThisProcessEnqueuesIsFoundAtOnce(t *testing.T) {
-	l := newLive(t)
-	bell := NewBell()
-	ringing := relay.NewDispatcher(bell.Client(l.client), zap.NewNop())
-	t.Cleanup(ringing.Stop)
-	l.dispatch = ringing.Dispatch
-	s := l.serve(Options{Bell: bell, CheckInterval: time.Hour})
-	for _, event := range []string{"e1", "e2"} { // the first may meet the first look
-		_, a := l.created()
-		l.receive(callback(a, event, l.clock.now()))
-		require.Equal(t, "done", l.next(tasks.PaymentConfirm).outcome)
-		l.next(tasks.DeliveryNotify)
+func TestWhatIsEnqueuedIsFoundAtOnce(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		rung func(mine *Bell) *Bell
+	}{
+		{"by this process", func(mine *Bell) *Bell { return mine }},
+		{"by another", func(*Bell) *Bell { return NewBell() }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := newLive(t)
+			bell := NewBell()
+			ringing := relay.NewDispatcher(c.rung(bell).Client(l.redis), zap.NewNop())
+			t.Cleanup(ringing.Stop)
+			l.dispatch = ringing.Dispatch
+			s := l.serve(Options{Bell: bell, CheckInterval: time.Hour})
+			served := slices.Collect(maps.Keys(bell.lanes))
+			listens(t, l, bell)
+			for _, event := range []string{"e1", "e2"} { // the first may meet the first look
+				_, a := l.created()
+				l.receive(callback(a, event, l.clock.now()))
+				require.Equal(t, "done", l.next(tasks.PaymentConfirm).outcome)
+				l.next(tasks.DeliveryNotify)
+			}
+			s.Stop() // without waiting for the hour
+			for _, queue := range served {
+				require.Contains(t, bell.lanes[queue].again, queue, "asynq looks into its queues as we think it does")
+			}
+		})
 	}
-	s.Stop() // without waiting for the hour
-	for queue, lane := range bell.lanes {
-		require.Contains(t, lane.again, queue, "asynq looks into its queues as we think it does")
-	}
+}
+
+// listens returns when b hears what is said in Redis.
+func listens(t *testing.T, l *live, b *Bell) {
+	t.Helper()
+	const nobodys = "nobody's"
+	b.watch(l.redis, map[string]int{nobodys: 1}, time.Hour)
+	require.Eventually(t, func() bool {
+		require.NoError(t, l.redis.Publish(l.ctx, rings, nobodys).Err())
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.rung[nobodys]
+	}, 10*time.Second, time.Millisecond)
 }
 
 // empty is a Redis whose queues are empty, and which knows who looked.
@@ -61,10 +88,10 @@ func TestWhenAQueueIsLookedInto(t *testing.T) {
 		waits time.Duration
 	}{
 		{"nobody rings", func(*Bell) {}, every},
-		{"for it", func(b *Bell) { b.Ring("notices") }, 10 * time.Second},
-		{"for another queue of the lane", func(b *Bell) { b.Ring("news") }, 10 * time.Second},
-		{"for another lane", func(b *Bell) { b.Ring("critical") }, every},
-		{"for a queue that nobody serves", func(b *Bell) { b.Ring("elsewhere") }, every},
+		{"for it", func(b *Bell) { b.ring("notices") }, 10 * time.Second},
+		{"for another queue of the lane", func(b *Bell) { b.ring("news") }, 10 * time.Second},
+		{"for another lane", func(b *Bell) { b.ring("critical") }, every},
+		{"for a queue that nobody serves", func(b *Bell) { b.ring("elsewhere") }, every},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -88,7 +115,7 @@ func TestARingDuringALookIsForTheNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b, redis := NewBell(), &empty{}
 		w := b.watch(redis, map[string]int{"notices": 1}, time.Minute)
-		redis.during = func() { b.Ring("notices") }
+		redis.during = func() { b.ring("notices") }
 		look(t, w, "notices")
 		redis.during = nil
 		began := time.Now()
@@ -120,16 +147,36 @@ func look(t *testing.T, w *watcher, queue string) {
 	require.ErrorIs(t, w.EvalSha(t.Context(), "", []string{of + "pending", of + "paused", of + "active", of + "lease"}).Err(), redis.Nil)
 }
 
-func TestWhatIsForLaterDoesNotRing(t *testing.T) {
+// town is a Redis that counts the rings for other processes.
+type town struct {
+	redis.UniversalClient
+	heard []any
+}
+
+func (o *town) Publish(ctx context.Context, _ string, queue any) *redis.IntCmd {
+	o.heard = append(o.heard, queue)
+	return redis.NewIntCmd(ctx)
+}
+
+func TestWhoIsRungFor(t *testing.T) {
 	l := newLive(t)
-	bell := NewBell()
+	bell, others := NewBell(), &town{UniversalClient: l.redis}
 	bell.watch(l.redis, map[string]int{string(tasks.Default): 1}, time.Minute)
-	client := bell.Client(l.client)
-	task := asynq.NewTask(string(tasks.OrderClose), tasks.Encode(nil))
-	_, err := client.EnqueueContext(l.ctx, task, asynq.Queue(string(tasks.Default)), asynq.ProcessIn(time.Hour))
-	require.NoError(t, err)
-	require.Empty(t, bell.rung)
-	_, err = client.EnqueueContext(l.ctx, task, asynq.Queue(string(tasks.Default)))
-	require.NoError(t, err)
+	client := bell.Client(others)
+	enqueue := func(q tasks.Queue, opts ...asynq.Option) {
+		_, err := client.EnqueueContext(l.ctx, asynq.NewTask(string(tasks.OrderClose), tasks.Encode(nil)), append(opts, asynq.Queue(string(q)))...)
+		require.NoError(t, err)
+	}
+	enqueue(tasks.Default, asynq.ProcessIn(time.Hour))
+	enqueue(tasks.Critical, asynq.ProcessIn(time.Hour))
+	require.Empty(t, bell.rung, "what is for later rings for nobody")
+	require.Empty(t, others.heard)
+
+	enqueue(tasks.Default)
 	require.Contains(t, bell.rung, string(tasks.Default))
+	require.Empty(t, others.heard, "its own workers take it")
+
+	enqueue(tasks.Critical)
+	require.Len(t, bell.rung, 1)
+	require.Equal(t, []any{string(tasks.Critical)}, others.heard)
 }

@@ -18,14 +18,14 @@ import (
 // Options are what a Server is made of. Zero values mean the defaults named.
 type Options struct {
 	Redis redis.UniversalClient // stays the caller's
-	Bell  *Bell                 // rung for what this process enqueues; nil: nobody rings
+	Bell  *Bell                 // that this process rings; nil: it enqueues nothing
 	Log   *zap.Logger
 	Now   func() time.Time
 
 	Concurrency        int           // bundles at once of payments to confirm, and as many of all else but notices; 16
 	NoticesConcurrency int           // bundles of notices at once; 16
 	BacklogConcurrency int           // bundles of endpoints' backlogs at once; a quarter of the notices'
-	CheckInterval      time.Duration // how often an idle lane looks for work that nobody rang for; 5 ms
+	CheckInterval      time.Duration // how often an idle lane looks for work that nobody rang for; 20 ms
 	DelayedInterval    time.Duration // how often delayed work is looked for; 200 ms
 	ShutdownTimeout    time.Duration // for what is in hand when we stop; 20 s
 
@@ -40,6 +40,7 @@ type Options struct {
 type Server struct {
 	servers  []*asynq.Server
 	watchers []*watcher
+	deafen   func()
 	patience time.Duration
 	after    []stopper
 	stop     sync.Once
@@ -63,14 +64,14 @@ func Start(o Options, store Store, list []Worker) (*Server, error) {
 			now: o.Now, log: o.Log, tried: o.Tried, busy: taken,
 		})
 	}
-	s := &Server{patience: o.ShutdownTimeout}
+	s := &Server{patience: o.ShutdownTimeout, deafen: o.Bell.listen(o.Redis)}
 	for _, w := range list {
 		if w, ok := w.(stopper); ok {
 			s.after = append(s.after, w)
 		}
 	}
 	for _, c := range o.lanes() {
-		watcher := o.Bell.watch(o.Redis, c.queues, o.CheckInterval*time.Duration(c.patience))
+		watcher := o.Bell.watch(o.Redis, c.queues, o.CheckInterval)
 		s.watchers = append(s.watchers, watcher)
 		server := asynq.NewServerFromRedisClient(watcher, o.config(c.concurrency, c.queues))
 		if err := server.Start(unknownKinds(mux, o.Log)); err != nil {
@@ -87,6 +88,7 @@ func Start(o Options, store Store, list []Worker) (*Server, error) {
 func (s *Server) Stop() {
 	s.stop.Do(func() {
 		began := time.Now()
+		s.deafen()
 		for _, w := range s.watchers {
 			close(w.leave)
 		}
@@ -106,15 +108,14 @@ func (s *Server) Stop() {
 type lane struct {
 	concurrency int
 	queues      map[string]int
-	patience    int // in check intervals: looking costs, and not all is in a hurry
 }
 
 func (o Options) lanes() []lane {
 	return []lane{
-		{o.Concurrency, map[string]int{string(tasks.Critical): 1}, 1}, // a payment waits for nothing else to end
-		{o.Concurrency, map[string]int{string(tasks.Closing): 3, string(tasks.Default): 3, string(tasks.Low): 1}, 5},
-		{o.NoticesConcurrency, map[string]int{string(tasks.Notices): 6, string(tasks.News): 1}, 1},
-		{o.BacklogConcurrency, map[string]int{string(tasks.Backlog): 1}, 5},
+		{o.Concurrency, map[string]int{string(tasks.Critical): 1}}, // a payment waits for nothing else to end
+		{o.Concurrency, map[string]int{string(tasks.Closing): 3, string(tasks.Default): 3, string(tasks.Low): 1}},
+		{o.NoticesConcurrency, map[string]int{string(tasks.Notices): 6, string(tasks.News): 1}},
+		{o.BacklogConcurrency, map[string]int{string(tasks.Backlog): 1}},
 	}
 }
 
@@ -132,7 +133,7 @@ func (o Options) withDefaults() Options {
 		value *time.Duration
 		or    time.Duration
 	}{
-		{&o.CheckInterval, 5 * time.Millisecond}, {&o.DelayedInterval, 200 * time.Millisecond}, {&o.ShutdownTimeout, 20 * time.Second},
+		{&o.CheckInterval, 20 * time.Millisecond}, {&o.DelayedInterval, 200 * time.Millisecond}, {&o.ShutdownTimeout, 20 * time.Second},
 	} {
 		if *d.value == 0 {
 			*d.value = d.or

@@ -180,7 +180,7 @@ func (a *App) openStore() {
 	a.metrics = monitor.NewMetrics(from)
 	a.onStop("metrics", a.metrics.Stop)
 	a.bell = workers.NewBell()
-	a.dispatcher = relay.NewDispatcher(a.bell.Client(asynq.NewClientFromRedisClient(a.redis)), a.log.Named("dispatch"))
+	a.dispatcher = relay.NewDispatcher(a.bell.Client(a.redis), a.log.Named("dispatch"))
 	a.onStop("dispatcher", a.dispatcher.Stop)
 	a.store = db.NewStore(a.db, db.StoreOptions{
 		Log: a.log.Named("store"), Terms: a.terms(), Dispatch: a.dispatcher.Dispatch,

@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -63,7 +62,7 @@ func (w *world) start(at pace) *process {
 	require.NoError(w, err)
 	p.redis = p.cable.client()
 	bell := workers.NewBell()
-	p.dispatcher = relay.NewDispatcher(bell.Client(asynq.NewClientFromRedisClient(p.redis)), zap.NewNop())
+	p.dispatcher = relay.NewDispatcher(bell.Client(p.redis), zap.NewNop())
 	p.store = &mortal{process: p, Store: db.NewStore(p.db, db.StoreOptions{Log: zap.NewNop(), Terms: w.terms, Dispatch: p.dispatch})}
 	channels := p.channels()
 	p.door, err = producer.New(producer.Options{
