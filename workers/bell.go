@@ -2,7 +2,6 @@ package workers
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -97,7 +96,7 @@ type watcher struct {
 	every time.Duration
 	wake  chan struct{}        // holds a token when the bell may have rung
 	leave chan struct{}        // closed when asynq is to end: no more waiting
-	again map[string]time.Time // when to look into a queue that was empty; asynq looks from one goroutine
+	again map[string]time.Time // when to look into a queue in which nothing was found; asynq looks from one goroutine
 }
 
 // watch makes the client for a lane that looks into its queues this often.
@@ -121,7 +120,7 @@ func (w *watcher) EvalSha(ctx context.Context, sha string, keys []string, args .
 	w.bell.answer(queue)
 	found := w.UniversalClient.EvalSha(ctx, sha, keys, args...)
 	delete(w.again, queue)
-	if errors.Is(found.Err(), redis.Nil) {
+	if found.Err() != nil { // it is empty, or Redis is away
 		w.again[queue] = time.Now().Add(w.every)
 	}
 	return found
