@@ -88,7 +88,7 @@ func settings() []setting {
 		},
 		{
 			name: "workers.check_interval", def: "20ms", doc: "how often an idle worker asks Redis for tasks that nobody rang for, such as those of asynq's own retries",
-			read: into(func(c *Config) *time.Duration { return &c.Workers.CheckInterval }, lasting(time.Millisecond, time.Minute)),
+			read: into(func(c *Config) *time.Duration { return &c.Workers.CheckInterval }, lasting(time.Millisecond, 10*time.Second)), // asynq takes a task for 30 s, and counts from before it looks
 		},
 		{
 			name: "workers.delayed_interval", def: "200ms", doc: "how often delayed tasks are moved to their queues",

@@ -48,11 +48,12 @@ const rings = "orderflow:rings"
 
 // listen rings for what others say in Redis, until it is stopped.
 func (b *Bell) listen(client redis.UniversalClient) (stop func()) {
-	heard := client.Subscribe(context.Background(), rings)
+	heard := client.Subscribe(context.Background()) // to nothing yet: it would wait for Redis
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for m := range heard.Channel() { // it finds Redis again by itself
+		_ = heard.Subscribe(context.Background(), rings) // it finds Redis again by itself
+		for m := range heard.Channel() {
 			b.ring(m.Payload)
 		}
 	}()
@@ -88,20 +89,22 @@ func (c *RingingClient) EnqueueContext(ctx context.Context, t *asynq.Task, opts 
 // waits here, where it can be woken.
 const blink = time.Millisecond
 
-// watcher is the client of one lane's asynq server. Before it lets asynq look into
-// a queue that was empty it waits for the bell, or until it is time to look again.
+// watcher is the client of one lane's asynq server. While all queues of the lane are
+// known to be empty it waits for the bell, or until it is time to look again, before
+// it lets asynq look into one.
 type watcher struct {
 	redis.UniversalClient
-	bell  *Bell
-	every time.Duration
-	wake  chan struct{}        // holds a token when the bell may have rung
-	leave chan struct{}        // closed when asynq is to end: no more waiting
-	again map[string]time.Time // when to look into a queue in which nothing was found; asynq looks from one goroutine
+	bell   *Bell
+	every  time.Duration
+	queues int                  // of the lane
+	wake   chan struct{}        // holds a token when the bell may have rung
+	leave  chan struct{}        // closed when asynq is to end: no more waiting
+	again  map[string]time.Time // when to look into a queue in which nothing was found; asynq looks from one goroutine
 }
 
 // watch makes the client for a lane that looks into its queues this often.
 func (b *Bell) watch(client redis.UniversalClient, queues map[string]int, every time.Duration) *watcher {
-	w := &watcher{client, b, every, make(chan struct{}, 1), make(chan struct{}), map[string]time.Time{}}
+	w := &watcher{client, b, every, len(queues), make(chan struct{}, 1), make(chan struct{}), map[string]time.Time{}}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for q := range queues {
@@ -110,13 +113,28 @@ func (b *Bell) watch(client redis.UniversalClient, queues map[string]int, every 
 	return w
 }
 
+// dismiss lets w wait no more, and rings for it no more.
+func (b *Bell) dismiss(w *watcher) {
+	close(w.leave)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for q, of := range b.lanes {
+		if of == w {
+			delete(b.lanes, q)
+			delete(b.rung, q)
+		}
+	}
+}
+
 // EvalSha is how asynq looks into a queue, among other things.
 func (w *watcher) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
 	queue, looks := lookedInto(keys)
 	if !looks {
 		return w.UniversalClient.EvalSha(ctx, sha, keys, args...)
 	}
-	w.wait(w.again[queue])
+	if len(w.again) == w.queues {
+		w.wait(w.again[queue])
+	}
 	w.bell.answer(queue)
 	found := w.UniversalClient.EvalSha(ctx, sha, keys, args...)
 	delete(w.again, queue)

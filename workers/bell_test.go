@@ -3,7 +3,6 @@ package workers
 import (
 	"context"
 	"maps"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,7 +32,7 @@ func TestWhatIsEnqueuedIsFoundAtOnce(t *testing.T) {
 			t.Cleanup(ringing.Stop)
 			l.dispatch = ringing.Dispatch
 			s := l.serve(Options{Bell: bell, CheckInterval: time.Hour})
-			served := slices.Collect(maps.Keys(bell.lanes))
+			lanes := maps.Clone(bell.lanes)
 			listens(t, l, bell)
 			for _, event := range []string{"e1", "e2"} { // the first may meet the first look
 				_, a := l.created()
@@ -42,8 +41,9 @@ func TestWhatIsEnqueuedIsFoundAtOnce(t *testing.T) {
 				l.next(tasks.DeliveryNotify)
 			}
 			s.Stop() // without waiting for the hour
-			for _, queue := range served {
-				require.Contains(t, bell.lanes[queue].again, queue, "asynq looks into its queues as we think it does")
+			for queue, lane := range lanes {
+				require.Contains(t, lane.again, queue, "asynq looks into its queues as we think it does")
+				require.NotContains(t, bell.lanes, queue, "who is gone is not rung for")
 			}
 		})
 	}
@@ -62,9 +62,10 @@ func listens(t *testing.T, l *live, b *Bell) {
 	}, 10*time.Second, time.Millisecond)
 }
 
-// empty is a Redis whose queues are empty, and which knows who looked.
+// empty is a Redis whose queues are empty but one, and which knows who looked.
 type empty struct {
 	redis.UniversalClient
+	full   string // key of a queue
 	looks  []string
 	during func() // a look
 }
@@ -75,7 +76,9 @@ func (e *empty) EvalSha(ctx context.Context, _ string, keys []string, _ ...any) 
 		e.during()
 	}
 	cmd := redis.NewCmd(ctx)
-	cmd.SetErr(redis.Nil)
+	if keys[0] != e.full {
+		cmd.SetErr(redis.Nil)
+	}
 	return cmd
 }
 
@@ -126,6 +129,27 @@ func TestARingDuringALookIsForTheNext(t *testing.T) {
 	})
 }
 
+func TestAnEmptyQueueHoldsUpNoFullOneOfItsLane(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		redis := &empty{}
+		w := NewBell().watch(redis, map[string]int{"notices": 6, "news": 1}, time.Minute)
+		look(t, w, "news")
+		look(t, w, "notices")
+		redis.full = "asynq:{notices}:pending"
+		look(t, w, "notices")
+		began := time.Now()
+		look(t, w, "news")
+		look(t, w, "notices")
+		require.Zero(t, time.Since(began), "there may be more")
+		redis.full = ""
+		look(t, w, "notices")
+		require.Zero(t, time.Since(began))
+		look(t, w, "news")
+		require.Equal(t, time.Minute, time.Since(began))
+	})
+}
+
 func TestOtherScriptsWaitForNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -144,7 +168,7 @@ func TestOtherScriptsWaitForNothing(t *testing.T) {
 func look(t *testing.T, w *watcher, queue string) {
 	t.Helper()
 	of := "asynq:{" + queue + "}:"
-	require.ErrorIs(t, w.EvalSha(t.Context(), "", []string{of + "pending", of + "paused", of + "active", of + "lease"}).Err(), redis.Nil)
+	w.EvalSha(t.Context(), "", []string{of + "pending", of + "paused", of + "active", of + "lease"})
 }
 
 // town is a Redis that counts the rings for other processes.
@@ -161,7 +185,7 @@ func (o *town) Publish(ctx context.Context, _ string, queue any) *redis.IntCmd {
 func TestWhoIsRungFor(t *testing.T) {
 	l := newLive(t)
 	bell, others := NewBell(), &town{UniversalClient: l.redis}
-	bell.watch(l.redis, map[string]int{string(tasks.Default): 1}, time.Minute)
+	own := bell.watch(l.redis, map[string]int{string(tasks.Default): 1}, time.Minute)
 	client := bell.Client(others)
 	enqueue := func(q tasks.Queue, opts ...asynq.Option) {
 		_, err := client.EnqueueContext(l.ctx, asynq.NewTask(string(tasks.OrderClose), tasks.Encode(nil)), append(opts, asynq.Queue(string(q)))...)
@@ -179,4 +203,9 @@ func TestWhoIsRungFor(t *testing.T) {
 	enqueue(tasks.Critical)
 	require.Len(t, bell.rung, 1)
 	require.Equal(t, []any{string(tasks.Critical)}, others.heard)
+
+	bell.dismiss(own)
+	enqueue(tasks.Default)
+	require.Empty(t, bell.rung)
+	require.Equal(t, []any{string(tasks.Critical), string(tasks.Default)}, others.heard, "its own workers are gone")
 }

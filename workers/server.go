@@ -88,11 +88,11 @@ func Start(o Options, store Store, list []Worker) (*Server, error) {
 func (s *Server) Stop() {
 	s.stop.Do(func() {
 		began := time.Now()
-		s.deafen()
 		for _, w := range s.watchers {
-			close(w.leave)
+			w.bell.dismiss(w)
 		}
 		var wg sync.WaitGroup
+		wg.Go(s.deafen)
 		for _, server := range s.servers {
 			wg.Go(server.Shutdown)
 		}
