@@ -39,7 +39,6 @@ func TestEveryNoticeArrives(t *testing.T) {
 	s := p.dev(t, "--role", "api,relay")
 	d, cache := s.database(), s.cache()
 	const rounds = 3
-	const putBacks = 4 * patience // of what was killed, and then of what that owes
 	always := func(*ear, *http.Request) bool { return true }
 	var round atomic.Int64
 	crowd := []*ear{
@@ -67,11 +66,11 @@ func TestEveryNoticeArrives(t *testing.T) {
 	round.Store(rounds)
 	s.worker()
 	for _, e := range crowd {
-		within(t, putBacks, "the endpoint that "+e.name+" has taken all", func() bool { return len(missing(wanted(t, d, e.wants), e.took())) == 0 })
+		until(t, "the endpoint that "+e.name+" has taken all", func() bool { return len(missing(wanted(t, d, e.wants), e.took())) == 0 })
 		require.Empty(t, missing(e.took(), sent(t, d)), "nothing else came")
 		require.Empty(t, e.changedWords(), "a webhook-id means one notice, word by word")
 	}
-	within(t, putBacks, "nothing waits", func() bool {
+	until(t, "nothing waits", func() bool {
 		return rows(t, d, "SELECT count(*) FROM deliveries") == 0 &&
 			rows(t, d, "SELECT count(*) FROM outbox WHERE kind IN ('delivery:notify', 'merchant:notify', 'endpoint:deliver') AND dead_at IS NULL") == 0
 	})

@@ -228,18 +228,13 @@ func freeAddr(t *testing.T) string {
 // until waits for what can only be seen by looking.
 func until(t *testing.T, what string, reached func() bool) {
 	t.Helper()
-	within(t, patience, what, reached)
-}
-
-func within(t *testing.T, most time.Duration, what string, reached func() bool) {
-	t.Helper()
-	limit, tick := time.After(most), time.NewTicker(20*time.Millisecond)
+	limit, tick := time.After(patience), time.NewTicker(20*time.Millisecond)
 	defer tick.Stop()
 	for !reached() {
 		select {
 		case <-tick.C:
 		case <-limit:
-			t.Fatalf("%s: not within %s", what, most)
+			t.Fatalf("%s: not within %s", what, patience)
 		}
 	}
 }
