@@ -19,12 +19,11 @@ import (
 // The zero value is of no use; NewBell makes one.
 type Bell struct {
 	mu    sync.Mutex
-	rung  map[string]bool     // queues that nobody has looked into since
 	lanes map[string]*watcher // who looks into a queue
 }
 
 // NewBell makes a Bell that nobody listens to yet.
-func NewBell() *Bell { return &Bell{rung: map[string]bool{}, lanes: map[string]*watcher{}} }
+func NewBell() *Bell { return &Bell{lanes: map[string]*watcher{}} }
 
 // ring says that there is something in a queue, and returns whether this process
 // serves it. It never blocks.
@@ -35,7 +34,7 @@ func (b *Bell) ring(queue string) (heard bool) {
 	if w == nil {
 		return false
 	}
-	b.rung[queue] = true
+	w.rung[queue] = true
 	select {
 	case w.wake <- struct{}{}:
 	default:
@@ -97,6 +96,7 @@ type watcher struct {
 	bell   *Bell
 	every  time.Duration
 	queues int                  // of the lane
+	rung   map[string]bool      // queues that nobody has looked into since; the bell's mu guards it
 	wake   chan struct{}        // holds a token when the bell may have rung
 	leave  chan struct{}        // closed when asynq is to end: no more waiting
 	again  map[string]time.Time // when to look into a queue in which nothing was found; asynq looks from one goroutine
@@ -104,7 +104,10 @@ type watcher struct {
 
 // watch makes the client for a lane that looks into its queues this often.
 func (b *Bell) watch(client redis.UniversalClient, queues map[string]int, every time.Duration) *watcher {
-	w := &watcher{client, b, every, len(queues), make(chan struct{}, 1), make(chan struct{}), map[string]time.Time{}}
+	w := &watcher{
+		UniversalClient: client, bell: b, every: every, queues: len(queues), rung: map[string]bool{},
+		wake: make(chan struct{}, 1), leave: make(chan struct{}), again: map[string]time.Time{},
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for q := range queues {
@@ -121,7 +124,6 @@ func (b *Bell) dismiss(w *watcher) {
 	for q, of := range b.lanes {
 		if of == w {
 			delete(b.lanes, q)
-			delete(b.rung, q)
 		}
 	}
 }
@@ -135,7 +137,7 @@ func (w *watcher) EvalSha(ctx context.Context, sha string, keys []string, args .
 	if len(w.again) == w.queues {
 		w.wait(w.again[queue])
 	}
-	w.bell.answer(queue)
+	w.answer(queue)
 	found := w.UniversalClient.EvalSha(ctx, sha, keys, args...)
 	delete(w.again, queue)
 	if found.Err() != nil { // it is empty, or Redis is away
@@ -158,7 +160,7 @@ func lookedInto(keys []string) (queue string, looks bool) {
 func (w *watcher) wait(until time.Time) {
 	timer := time.NewTimer(time.Until(until))
 	defer timer.Stop()
-	for !w.bell.rang(w) {
+	for !w.rang() {
 		select {
 		case <-w.wake:
 		case <-w.leave:
@@ -169,21 +171,16 @@ func (w *watcher) wait(until time.Time) {
 	}
 }
 
-func (b *Bell) rang(w *watcher) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for q := range b.rung {
-		if b.lanes[q] == w {
-			return true
-		}
-	}
-	return false
+func (w *watcher) rang() bool {
+	w.bell.mu.Lock()
+	defer w.bell.mu.Unlock()
+	return len(w.rung) > 0
 }
 
 // answer says that somebody is about to look into a queue: what is rung from here
 // on is for the next look.
-func (b *Bell) answer(queue string) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.rung, queue)
+func (w *watcher) answer(queue string) {
+	w.bell.mu.Lock()
+	defer w.bell.mu.Unlock()
+	delete(w.rung, queue)
 }

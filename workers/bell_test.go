@@ -53,12 +53,10 @@ func TestWhatIsEnqueuedIsFoundAtOnce(t *testing.T) {
 func listens(t *testing.T, l *live, b *Bell) {
 	t.Helper()
 	const nobodys = "nobody's"
-	b.watch(l.redis, map[string]int{nobodys: 1}, time.Hour)
+	w := b.watch(l.redis, map[string]int{nobodys: 1}, time.Hour)
 	require.Eventually(t, func() bool {
 		require.NoError(t, l.redis.Publish(l.ctx, rings, nobodys).Err())
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return b.rung[nobodys]
+		return w.rang()
 	}, 10*time.Second, time.Millisecond)
 }
 
@@ -193,19 +191,18 @@ func TestWhoIsRungFor(t *testing.T) {
 	}
 	enqueue(tasks.Default, asynq.ProcessIn(time.Hour))
 	enqueue(tasks.Critical, asynq.ProcessIn(time.Hour))
-	require.Empty(t, bell.rung, "what is for later rings for nobody")
+	require.Empty(t, own.rung, "what is for later rings for nobody")
 	require.Empty(t, others.heard)
 
 	enqueue(tasks.Default)
-	require.Contains(t, bell.rung, string(tasks.Default))
+	require.Contains(t, own.rung, string(tasks.Default))
 	require.Empty(t, others.heard, "its own workers take it")
 
 	enqueue(tasks.Critical)
-	require.Len(t, bell.rung, 1)
+	require.Len(t, own.rung, 1)
 	require.Equal(t, []any{string(tasks.Critical)}, others.heard)
 
 	bell.dismiss(own)
 	enqueue(tasks.Default)
-	require.Empty(t, bell.rung)
 	require.Equal(t, []any{string(tasks.Critical), string(tasks.Default)}, others.heard, "its own workers are gone")
 }
