@@ -189,7 +189,7 @@ func (c *ledgerCheck) balances(ctx context.Context) error {
 	}
 	for _, p := range purses(c.books, shown) {
 		if _, there := shown[p]; !there || shown[p] != c.books[p] {
-			c.findings.add("balances are what the postings add up to", fmt.Sprintf("%s is shown with %d %s, its postings say %d", p.Account, shown[p], p.Currency, c.books[p]))
+			c.findings.add("balances are what the postings add up to", fmt.Sprintf("%s is shown with %s, its postings say %s", p.Account, order.Money(shown[p], p.Currency), order.Money(c.books[p], p.Currency)))
 		}
 	}
 	return nil

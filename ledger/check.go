@@ -123,7 +123,7 @@ func (c *check) book(e order.Event, entries []Entry) {
 	}
 	for _, purse := range sorted(touched) {
 		if owed := c.books.Owed(purse.Account, purse.Currency); purse.Account.neverOverdrawn() && owed < 0 {
-			c.fault(RuleOverdrawn, "has %d %s in %s after event %d, %s", owed, purse.Currency, purse.Account, e.Seq, e.Type)
+			c.fault(RuleOverdrawn, "has %s in %s after event %d, %s", order.Money(owed, purse.Currency), purse.Account, e.Seq, e.Type)
 		}
 	}
 }

@@ -248,7 +248,7 @@ func TestAFaultSaysWhatIsWrong(t *testing.T) {
 	s.entries = s.entries[:1]
 	faults := ledger.Check(s.order, s.events, s.entries)
 	require.Len(t, faults, 2)
-	require.Equal(t, "order "+s.order.ID.String()+" event 5, order.completed, should have 1292 CNY debit merchant_pending:m_1 credit merchant_available:m_1, "+
-		"7 CNY debit merchant_pending:m_1 credit platform_fee at 2026-03-01T12:00:00Z, the ledger has none", faults[0].What)
-	require.Equal(t, "order "+s.order.ID.String()+" was completed, and 1299 CNY is still pending", faults[1].What)
+	require.Equal(t, "order "+s.order.ID.String()+" event 5, order.completed, should have 12.92 CNY debit merchant_pending:m_1 credit merchant_available:m_1, "+
+		"0.07 CNY debit merchant_pending:m_1 credit platform_fee at 2026-03-01T12:00:00Z, the ledger has none", faults[0].What)
+	require.Equal(t, "order "+s.order.ID.String()+" was completed, and 12.99 CNY is still pending", faults[1].What)
 }

@@ -22,11 +22,11 @@ func (c *check) channels(currency string) {
 	for _, account := range sortedKeys(has, took) {
 		off += has[account] - took[account]
 		if elsewhere == 0 && has[account] != took[account] {
-			c.fault(RuleChannels, "has %d %s in %s; its payments and refunds say %d", has[account], currency, account, took[account])
+			c.fault(RuleChannels, "has %s in %s; its payments and refunds say %s", order.Money(has[account], currency), account, order.Money(took[account], currency))
 		}
 	}
 	if elsewhere != 0 && off+elsewhere != 0 {
-		c.fault(RuleChannels, "has %s, %d %s off what its payments and refunds say", c.assets(currency), off+elsewhere, currency)
+		c.fault(RuleChannels, "has %s, %s off what its payments and refunds say", c.assets(currency), order.Money(off+elsewhere, currency))
 	}
 }
 
@@ -111,7 +111,7 @@ func (c *check) status() {
 		pending, settled := c.books.Owed(Pending(c.o.MerchantID), currency), c.settled(currency)
 		switch {
 		case !c.o.CompletedAt.IsZero() && pending != 0:
-			c.fault(RuleStatus, "was completed, and %d %s is still pending", pending, currency)
+			c.fault(RuleStatus, "was completed, and %s is still pending", order.Money(pending, currency))
 		case c.o.CompletedAt.IsZero() && (settled != 0 || c.books.Owed(PlatformFee, currency) != 0):
 			c.fault(RuleStatus, "was never completed, and %d %s is settled, %d of it the fee", settled, currency, c.books.Owed(PlatformFee, currency))
 		}

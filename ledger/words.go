@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/orderflow/orderflow/order"
 )
 
 // assets is what we have of a currency, in words.
@@ -13,7 +15,7 @@ func (c *check) assets(currency string) string {
 	var parts []string
 	for _, purse := range sorted(c.books) {
 		if purse.Currency == currency && purse.Account.Class() == Asset {
-			parts = append(parts, fmt.Sprintf("%d %s in %s", c.books[purse], currency, purse.Account))
+			parts = append(parts, fmt.Sprintf("%s in %s", order.Money(c.books[purse], currency), purse.Account))
 		}
 	}
 	if parts == nil {
@@ -37,7 +39,7 @@ func sorted(b Balances) []Purse {
 
 // String is the posting as accountants write it.
 func (p Posting) String() string {
-	return fmt.Sprintf("%d %s debit %s credit %s", p.Amount, p.Currency, p.Debit, p.Credit)
+	return fmt.Sprintf("%s debit %s credit %s", order.Money(p.Amount, p.Currency), p.Debit, p.Credit)
 }
 
 // list is postings in words.

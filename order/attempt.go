@@ -179,7 +179,7 @@ func (o *Order) Receive(r Receipt, now time.Time) error {
 	switch {
 	case r.Channel != a.Channel || r.Amount != a.Amount || r.Currency != a.Currency || r.TradeNo == "":
 		a.Disposition = Mismatch // P8
-		d.Reason = fmt.Sprintf("asked for %d %s, got %d %s", a.Amount, a.Currency, r.Amount, r.Currency)
+		d.Reason = fmt.Sprintf("asked for %s, got %s", Money(a.Amount, a.Currency), Money(r.Amount, r.Currency))
 		o.record(EventMismatch, by, now, d)
 	case o.applied() != nil:
 		a.Disposition = Duplicate // P7

@@ -91,7 +91,7 @@ func (d Detail) String() string {
 		}
 	}
 	if d.Amount != 0 {
-		add("amount", strings.TrimSpace(strconv.FormatInt(d.Amount, 10)+" "+d.Currency))
+		add("amount", strings.TrimSpace(Money(d.Amount, d.Currency)))
 	}
 	if !d.Attempt.IsZero() {
 		add("payment", d.Attempt.Compact())

@@ -162,7 +162,7 @@ func TestDetailOnOneLine(t *testing.T) {
 	a, r := o.Attempts[0].ID, o.Refunds[0].ID
 	require.Empty(t, order.Detail{}.String())
 	require.Equal(t,
-		"amount=5 CNY payment="+a.Compact()+" refund="+r.Compact()+" channel=sandbox trade_no=T1 proof=SF1 reason=lost",
+		"amount=0.05 CNY payment="+a.Compact()+" refund="+r.Compact()+" channel=sandbox trade_no=T1 proof=SF1 reason=lost",
 		order.Detail{Attempt: a, Refund: r, Channel: "sandbox", TradeNo: "T1", Amount: 5, Currency: "CNY", Reason: "lost", Proof: "SF1"}.String())
 	require.Equal(t, "amount=5", order.Detail{Amount: 5}.String())
 	require.Equal(t, order.Actor("channel:x"), order.ByChannel("x"))

@@ -71,7 +71,7 @@ func (o *Order) AskRefund(amount int64, reason string, by Actor, now time.Time) 
 	case room == 0:
 		return nil, &Refusal{step, o.Status, "all of its money has gone back, or is on its way"}
 	case amount < 0 || amount > room:
-		return nil, &Refusal{step, o.Status, fmt.Sprintf("%d %s can still be given back, %d were asked for", room, o.Currency, amount)}
+		return nil, &Refusal{step, o.Status, fmt.Sprintf("%s can still be given back, %s were asked for", Money(room, o.Currency), Money(amount, o.Currency))}
 	case o.afterSale() >= maxAfterSale:
 		return nil, &Refusal{step, o.Status, fmt.Sprintf("it has had %d refunds after the sale, which is the most", maxAfterSale)}
 	}

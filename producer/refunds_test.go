@@ -45,7 +45,7 @@ func TestRefundsAfterTheSale(t *testing.T) {
 	require.Equal(t, before, snapshot(t, d), "opened once")
 
 	p := d.call("operator", "POST", path, `{"amount":2999,"reason":"r"}`).problem(api.NotAllowed)
-	require.Contains(t, p.Detail, "2998 CNY can still be given back, 2999 were asked for")
+	require.Contains(t, p.Detail, "29.98 CNY can still be given back, 29.99 CNY were asked for")
 	_ = want[api.Refund](d.call("operator", "POST", path, `{"amount":2998,"reason":"all of it, then"}`), 202)
 	d.call("app", "POST", path, `{"amount":1,"reason":"r"}`).problem(api.NotAllowed)
 	shown := want[api.Order](d.call("app", "GET", "/v1/orders/"+o.ID, ""), 200)

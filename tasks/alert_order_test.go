@@ -28,8 +28,8 @@ func TestWhatAlertsSay(t *testing.T) {
 		name   tasks.AlertName
 		says   []string
 	}{
-		{order.EventMismatch, order.Detail{Attempt: a, Channel: "sandbox", Amount: 5, Currency: "CNY", Reason: "asked for 1999 CNY, got 5 CNY"}, tasks.AlertMismatch, []string{"At 2026-03-01T12:30:00Z it goes back by itself", "asked for 1999 CNY, got 5 CNY", "orderflow order accept-payment " + a.Compact(), "orderflow order return-payment " + a.Compact()}},
-		{order.EventMismatch, order.Detail{Attempt: a, Channel: "sandbox", Reason: "asked for 1999 CNY, got 0 CNY"}, tasks.AlertMismatch, []string{"No money is there to give back", "orderflow order show " + id.String()}},
+		{order.EventMismatch, order.Detail{Attempt: a, Channel: "sandbox", Amount: 5, Currency: "CNY", Reason: "asked for 19.99 CNY, got 0.05 CNY"}, tasks.AlertMismatch, []string{"At 2026-03-01T12:30:00Z it goes back by itself", "asked for 19.99 CNY, got 0.05 CNY", "orderflow order accept-payment " + a.Compact(), "orderflow order return-payment " + a.Compact()}},
+		{order.EventMismatch, order.Detail{Attempt: a, Channel: "sandbox", Reason: "asked for 19.99 CNY, got 0.00 CNY"}, tasks.AlertMismatch, []string{"No money is there to give back", "orderflow order show " + id.String()}},
 		{order.EventRefundAbnormal, order.Detail{Refund: r, Channel: "sandbox", Amount: 1999, Currency: "CNY", Reason: "account\nclosed"}, tasks.AlertRefundAbnormal, []string{"19.99 CNY", "account closed", "orderflow refund retry " + r.Compact(), "orderflow refund paid-out " + r.Compact()}},
 		{order.EventDeliveryFailed, order.Detail{Reason: "sold out"}, tasks.AlertDeliveryFailed, []string{"m_1", "19.99 CNY", "sold out", "orderflow order show " + id.String()}},
 		{order.EventOverdue, order.Detail{Level: 2}, tasks.AlertDeliveryOverdue, []string{"m_1", "due 2026-03-01T12:00:00Z", "At 2026-03-03T12:00:00Z it is called off", "orderflow order cancel " + id.String()}},

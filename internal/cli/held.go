@@ -68,7 +68,7 @@ func printHeld(c *cobra.Command, list []*order.Order, limit int, asJSON bool) er
 	}
 	t := newTable(c, "order", "held for", "about", "status", "merchant", "amount", "created (utc)")
 	for _, h := range held {
-		t.row(h.ID, h.Hold, h.About, string(h.Status), h.MerchantID, money(h.Amount, h.Currency), at(h.CreatedAt))
+		t.row(h.ID, h.Hold, h.About, string(h.Status), h.MerchantID, order.Money(h.Amount, h.Currency), at(h.CreatedAt))
 	}
 	t.print()
 	if len(held) == limit {

@@ -64,7 +64,7 @@ func showOrder(c *cobra.Command, d *db.DB, id order.ID) error {
 	fmt.Fprintln(out)
 	items := newTable(c, "sku", "name", "quantity", "unit price")
 	for _, it := range o.Items {
-		items.row(it.SKU, it.Name, fmt.Sprint(it.Quantity), money(it.UnitPrice, o.Currency))
+		items.row(it.SKU, it.Name, fmt.Sprint(it.Quantity), order.Money(it.UnitPrice, o.Currency))
 	}
 	items.print()
 	if len(o.Attempts) > 0 {
@@ -73,9 +73,9 @@ func showOrder(c *cobra.Command, d *db.DB, id order.ID) error {
 		for _, a := range o.Attempts {
 			paid := ""
 			if a.Status == order.AttemptSuccess {
-				paid = money(a.PaidAmount, a.PaidCurrency)
+				paid = order.Money(a.PaidAmount, a.PaidCurrency)
 			}
-			t.row(a.ID.Compact(), a.Channel, strings.TrimSpace(string(a.Status)+" "+string(a.Disposition)), money(a.Amount, a.Currency), paid, a.TradeNo)
+			t.row(a.ID.Compact(), a.Channel, strings.TrimSpace(string(a.Status)+" "+string(a.Disposition)), order.Money(a.Amount, a.Currency), paid, a.TradeNo)
 		}
 		t.print()
 	}
@@ -128,7 +128,7 @@ func printFacts(w io.Writer, o *order.Order) {
 	fact("status", string(o.Status))
 	fact("merchant", o.MerchantID)
 	fact("buyer", o.BuyerID)
-	fact("amount", money(o.Amount, o.Currency))
+	fact("amount", order.Money(o.Amount, o.Currency))
 	fact("created", at(o.CreatedAt))
 	fact("expires", at(o.ExpireAt))
 	when("cancelled", o.CancelAt)
@@ -150,5 +150,5 @@ func printFacts(w io.Writer, o *order.Order) {
 // refundMoney is a refund's amount in the currency of the payment that it gives
 // back.
 func refundMoney(o *order.Order, r *order.Refund) string {
-	return money(r.Amount, o.Attempt(r.Attempt).PaidCurrency)
+	return order.Money(r.Amount, o.Attempt(r.Attempt).PaidCurrency)
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -53,9 +52,6 @@ func onOneLine(s string) string {
 		return ' '
 	}, s)
 }
-
-// money shows an amount of minor units as it is kept: no guess at decimals.
-func money(amount int64, currency string) string { return fmt.Sprintf("%d %s", amount, currency) }
 
 func at(t time.Time) string {
 	if t.IsZero() {
