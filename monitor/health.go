@@ -38,6 +38,8 @@ type Health struct {
 	checks   []*watched
 	troubles *troubles
 	stopping atomic.Bool
+	watching sync.WaitGroup
+	leave    chan struct{} // closed by Stop
 }
 
 // watched is a Check with its last answer: how long it took.
@@ -47,9 +49,9 @@ type watched struct {
 }
 
 // NewHealth makes a Health over some checks. Nothing is asked before the first
-// probe.
+// probe, or Watch.
 func NewHealth(log *zap.Logger, checks ...Check) *Health {
-	h := &Health{troubles: newTroubles(log)}
+	h := &Health{troubles: newTroubles(log), leave: make(chan struct{})}
 	for _, c := range checks {
 		h.checks = append(h.checks, &watched{c, reading[time.Duration]{
 			fresh: checkFresh, limit: checkLimit,
@@ -89,10 +91,30 @@ func (h *Health) Ready() http.Handler {
 	})
 }
 
+// Watch asks by itself, at once and then every so often until Stop, so that the
+// log says what is away though nobody probes.
+func (h *Health) Watch(every time.Duration) {
+	h.watching.Go(func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			h.ask()
+			select {
+			case <-tick.C:
+			case <-h.leave:
+				return
+			}
+		}
+	})
+}
+
 // Stop makes the process not ready from here on, so that no new work is sent
 // to it, and ends the checks. Call it first when shutting down.
 func (h *Health) Stop() {
-	h.stopping.Store(true)
+	if !h.stopping.Swap(true) {
+		close(h.leave)
+	}
+	h.watching.Wait()
 	h.each(func(_ int, c *watched) { c.stop() })
 }
 
@@ -131,7 +153,7 @@ func (h *Health) each(do func(int, *watched)) {
 
 func (h *Health) find(c *watched) finding {
 	took, err := c.get()
-	h.troubles.note(c.Name, err)
+	h.troubles.note(c.Name, err, zap.String("do", c.Advice))
 	if err == nil {
 		return finding{Name: c.Name, OK: true, Millis: took.Milliseconds()}
 	}

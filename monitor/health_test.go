@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,6 +122,32 @@ func TestStoppingIsAliveAndNotReady(t *testing.T) {
 	require.Equal(t, "stopping", got.Checks[0].Failure)
 	code, _, _ = probe(t, h.Live())
 	require.Equal(t, 200, code)
+}
+
+func TestWhatIsAwayIsLoggedThoughNobodyProbes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		core, logged := observer.New(zapcore.DebugLevel)
+		var down atomic.Bool
+		h := NewHealth(zap.New(core), Check{Name: "redis", Advice: "Is it up?", Do: func(context.Context) error {
+			if down.Load() {
+				return errors.New("connection refused")
+			}
+			return nil
+		}})
+		h.Watch(5 * time.Second)
+		for _, away := range []bool{false, true, true, false} {
+			down.Store(away)
+			time.Sleep(5 * time.Second)
+			synctest.Wait()
+		}
+		h.Stop()
+		said := logged.All()
+		require.Len(t, said, 2)
+		require.Equal(t, "cannot read a dependency", said[0].Message)
+		require.Equal(t, "Is it up?", said[0].ContextMap()["do"])
+		require.Equal(t, "a dependency can be read again", said[1].Message)
+	})
 }
 
 func TestTroublesAreLoggedOnceWithoutSecrets(t *testing.T) {

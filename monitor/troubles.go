@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"errors"
 	"regexp"
 	"sync"
 
@@ -22,15 +23,19 @@ func newTroubles(log *zap.Logger) *troubles {
 	return &troubles{log: log, bad: map[string]bool{}}
 }
 
-// note is told of every reading of what; err is nil when it went well.
-func (t *troubles) note(what string, err error) {
+// note is told of every reading of what; err is nil when it went well, and when
+// not, advice goes with it.
+func (t *troubles) note(what string, err error, advice ...zap.Field) {
+	if errors.Is(err, errStopped) {
+		return
+	}
 	t.mu.Lock()
 	was := t.bad[what]
 	t.bad[what] = err != nil
 	t.mu.Unlock()
 	switch {
 	case err != nil && !was:
-		t.log.Warn("cannot read a dependency", zap.String("dependency", what), zap.String("error", scrub(err.Error())))
+		t.log.Warn("cannot read a dependency", append(advice, zap.String("dependency", what), zap.String("error", scrub(err.Error())))...)
 	case err == nil && was:
 		t.log.Info("a dependency can be read again", zap.String("dependency", what))
 	}

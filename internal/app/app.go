@@ -37,6 +37,9 @@ const commitEvery = 8 * time.Millisecond
 // for that to be written.
 const fulfilEvery = 5 * commitEvery
 
+// watchEvery is how often the log may say that a server is away, or back.
+const watchEvery = 5 * time.Second
+
 // App is one running process of Orderflow.
 type App struct {
 	cfg    config.Config
@@ -118,6 +121,7 @@ func Start(ctx context.Context, cfg config.Config, log *zap.Logger, extras Extra
 	if err := a.startWorkers(); err != nil {
 		return nil, err
 	}
+	a.health.Watch(watchEvery)
 	a.onStop("readiness", a.health.Stop)
 	return a, nil
 }
@@ -201,7 +205,7 @@ func Terms(t config.Terms) tasks.Terms {
 func (a *App) openHealth() {
 	a.health = monitor.NewHealth(a.log.Named("health"),
 		monitor.Check{Name: "postgresql", Do: a.db.Reach, Advice: "Is PostgreSQL up, and DATABASE_URL right? `orderflow doctor` tells more."},
-		monitor.Check{Name: "migrations", Do: a.db.Ping, Advice: "Run `orderflow migrate up`."},
+		monitor.Check{Name: "migrations", Do: a.db.Ping, Advice: "Run `orderflow migrate up`. While PostgreSQL is away, bring that back first."},
 		monitor.Check{
 			Name: "redis", Do: func(ctx context.Context) error { return a.probe.Ping(ctx).Err() },
 			Spare:  a.cfg.Roles.Has(config.API), // intake goes on: what is due waits in PostgreSQL

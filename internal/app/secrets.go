@@ -106,6 +106,8 @@ func (s secretsStanding) String() string {
 // advice is what to do; "" when all is well.
 func (s secretsStanding) advice() string {
 	switch {
+	case s.first == "" && s.closed > 0:
+		return "put the key back into ORDERFLOW_SECRETS_KEYS: until then no endpoint is told anything, and none can be made; when it is lost, make another with `orderflow secrets generate`, and `orderflow endpoint rotate --overlap 0` gives an endpoint a new secret"
 	case s.first == "":
 		return "no endpoint can be made: make a key with `orderflow secrets generate` and set ORDERFLOW_SECRETS_KEYS"
 	case s.closed > 0:

@@ -158,6 +158,7 @@ func TestTheSecretsStanding(t *testing.T) {
 		"all well":                  {[]db.SecretCount{count("a", 3)}, keys, "3 sealed with a", ""},
 		"an older key":              {[]db.SecretCount{count("a", 3), count("b", 1)}, keys, "3 sealed with a, 1 sealed with another key", "secrets reseal"},
 		"plain ones":                {[]db.SecretCount{count("", 2)}, keys, "2 plain", "secrets reseal"},
+		"the only key is lost":      {[]db.SecretCount{count("c", 1)}, config.Secrets{}, "1 sealed with a key that is not set (c)", "put the key back"},
 		"lost keys":                 {[]db.SecretCount{count("c", 1), count("d", 1)}, keys, "2 sealed with a key that is not set (c, d)", "put the key back"},
 	} {
 		s := standing(c.counts, c.keys)
