@@ -118,7 +118,18 @@ func (s *server) endpoints(ctx context.Context, merchantID string) ([]merchant.E
 	if err := callOf(ctx).sees(merchantID); err != nil {
 		return nil, err
 	}
-	return s.opt.Admin.Endpoints(ctx, merchantID)
+	list, err := s.opt.Admin.Endpoints(ctx, merchantID)
+	if err == nil && len(list) == 0 {
+		err = s.thereIs(ctx, merchantID)
+	}
+	return list, err
+}
+
+// thereIs is order.ErrNotFound when there is no such merchant: an empty list would
+// say that all is well with one whose name is mistyped.
+func (s *server) thereIs(ctx context.Context, merchantID string) error {
+	_, err := s.opt.Admin.Merchant(ctx, merchantID)
+	return err
 }
 
 // EndpointPath names an endpoint of a merchant.

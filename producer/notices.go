@@ -59,6 +59,9 @@ func (s *server) listNotices(ctx context.Context, in *listNoticesInput) (*notice
 		return nil, err
 	}
 	list, err := s.opt.Admin.NoticeRecords(ctx, f)
+	if err == nil && len(list) == 0 {
+		err = s.thereIs(ctx, in.ID)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,10 @@ func TestNoticesAreListed(t *testing.T) {
 	require.Equal(t, told[2].ID, rest.Notices[0].ID)
 	require.Empty(t, rest.NextCursor)
 	require.Equal(t, merchant.Place{At: told[1].CreatedAt, ID: told[1].ID}, d.store.asked.Before)
-	require.NotNil(t, want[map[string]any](d.call("operator", "GET", "/v1/merchants/m_none/notices", ""), 200)["notices"], "an empty list is a list")
+	d.store.merchants["m_silent"] = merchant.Merchant{ID: "m_silent"}
+	require.NotNil(t, want[map[string]any](d.call("operator", "GET", "/v1/merchants/m_silent/notices", ""), 200)["notices"], "an empty list is a list")
+	d.call("operator", "GET", "/v1/merchants/m_none/notices", "").problem(api.NotFound)
+	d.call("operator", "GET", "/v1/merchants/m_none/endpoints", "").problem(api.NotFound)
 
 	part := ident.WithPart[order.Order](ident.New[order.Order](), 0x40)
 	q := url.Values{

@@ -2,9 +2,9 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -180,5 +180,9 @@ func loopbackOnly(addr string) error {
 	if isLoopback(addr) {
 		return nil
 	}
-	return errors.New("dev listens on loopback only, because its keys are known to everyone: use --http 127.0.0.1:8080, or `orderflow serve` for a service that others reach")
+	here := "127.0.0.1:8080"
+	if _, port, err := net.SplitHostPort(addr); err == nil {
+		here = net.JoinHostPort("127.0.0.1", port)
+	}
+	return fmt.Errorf("dev listens on loopback only, because its keys are known to everyone: use --http %s, or `orderflow serve` for a service that others reach", here)
 }

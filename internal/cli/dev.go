@@ -17,7 +17,8 @@ func newDev() *cobra.Command {
 		Long: `Run everything on loopback: PostgreSQL, Redis, the API, the relay, the workers,
 the queue monitor, a sandbox payment channel and demo merchants. Servers named
 by DATABASE_URL and REDIS_URL are used when set. Data stay under .orderflow/
-and are found again; Ctrl-C ends all of it.
+and are found again; Ctrl-C ends all of it. Unless flags say otherwise it listens
+on 127.0.0.1:8080, and its log is for people, with warnings and errors only.
 
 With --traffic the demo merchants act on their notices, and orders come to every
 ending there is, those that wait for an operator included: see orderflow order

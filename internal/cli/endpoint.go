@@ -32,6 +32,9 @@ func newEndpointList() *cobra.Command {
 			}
 			defer d.Close()
 			list, err := d.Endpoints(c.Context(), args[0])
+			if err == nil && len(list) == 0 {
+				err = thereIs(c.Context(), d, args[0])
+			}
 			if err != nil {
 				return err
 			}

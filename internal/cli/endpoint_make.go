@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/orderflow/orderflow/config"
+	"github.com/orderflow/orderflow/db"
+	"github.com/orderflow/orderflow/internal/app"
 	"github.com/orderflow/orderflow/internal/ident"
 	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
@@ -50,7 +54,7 @@ func (w *wantedEndpoint) run(c *cobra.Command, merchantID, url string) error {
 		return err
 	}
 	defer d.Close()
-	if err := merchant.CheckURL(url, cfg.Notify.AllowLoopback); err != nil {
+	if err := merchant.CheckURL(url, allowsLoopback(cfg)); err != nil {
 		return &usageError{err}
 	}
 	secret := merchant.NewSecretFor(merchant.Scheme(w.signature))
@@ -59,7 +63,7 @@ func (w *wantedEndpoint) run(c *cobra.Command, merchantID, url string) error {
 		PublicKey: merchant.PublicKey(secret), Ack: merchant.AckMode(w.ack), Schedule: w.retry, CreatedAt: now(),
 	}
 	if err := d.CreateEndpoint(c.Context(), e); errors.Is(err, order.ErrNotFound) {
-		return fmt.Errorf("there is no merchant %s: PUT /v1/merchants/%s makes one", merchantID, merchantID)
+		return noMerchant(merchantID)
 	} else if err != nil {
 		return err
 	}
@@ -119,6 +123,26 @@ func newEndpointPaused(verb, short string, paused bool) *cobra.Command {
 			return nil
 		},
 	}
+}
+
+// allowsLoopback says whether endpoints may be on this machine, as a development
+// server's are.
+func allowsLoopback(c config.Config) bool {
+	return c.Notify.AllowLoopback || c.Database.URL == app.DevServers()["database.url"]
+}
+
+func noMerchant(id string) error {
+	return fmt.Errorf("there is no merchant %s: PUT /v1/merchants/%s makes one", id, id)
+}
+
+// thereIs says whether a merchant whose list is empty is there at all: its name may
+// be mistyped.
+func thereIs(ctx context.Context, d *db.DB, id string) error {
+	_, err := d.Merchant(ctx, id)
+	if errors.Is(err, order.ErrNotFound) {
+		return noMerchant(id)
+	}
+	return err
 }
 
 func noEndpoint(merchantID string, id merchant.EndpointID) error {

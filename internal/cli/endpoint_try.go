@@ -48,7 +48,7 @@ func testEndpoint(c *cobra.Command, merchantID string, id merchant.EndpointID, a
 	if err != nil {
 		return err
 	}
-	notifier := merchant.NewNotifier(merchant.Options{AllowLoopback: cfg.Notify.AllowLoopback})
+	notifier := merchant.NewNotifier(merchant.Options{AllowLoopback: allowsLoopback(cfg)})
 	defer notifier.Close()
 	p := merchant.ProbeEndpoint(c.Context(), notifier.Send, e, now())
 	if asJSON {

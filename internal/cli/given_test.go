@@ -9,6 +9,7 @@ import (
 
 	"github.com/orderflow/orderflow/db"
 	"github.com/orderflow/orderflow/internal/ident"
+	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
 )
 
@@ -62,6 +63,8 @@ func given(ts *testscript.TestScript, _ bool, args []string) {
 	}, "app:shop", now)
 	ts.Check(err)
 	a, err := o.Pay("sandbox", "app:shop", now)
+	ts.Check(err)
+	_, err = d.PutMerchant(ctx, merchant.Merchant{ID: "m_1", Name: "Tea House", CreatedAt: now})
 	ts.Check(err)
 	ts.Check(store.Create(ctx, o, nil))
 	ts.Check(store.Update(ctx, o.ID, nil, func(locked *order.Order) error {

@@ -101,6 +101,9 @@ func (l *noticeList) run(c *cobra.Command, f merchant.NoticeFilter) error {
 	}
 	defer d.Close()
 	list, err := d.NoticeRecords(c.Context(), f)
+	if err == nil && len(list) == 0 {
+		err = thereIs(c.Context(), d, f.MerchantID)
+	}
 	if err != nil {
 		return err
 	}

@@ -205,16 +205,19 @@ type notice struct {
 func (m *Merchant) receive(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxNotice))
 	if err != nil {
-		m.reject(w, http.StatusBadRequest, "the notice could not be read", err)
+		m.log.Warn("demo merchant could not read a notice", zap.Error(err))
+		m.reject(w, http.StatusBadRequest, "the notice could not be read")
 		return
 	}
-	if err := m.verifier.Verify(body, r.Header); err != nil {
-		m.reject(w, http.StatusUnauthorized, "the signature does not verify", err)
+	if err := m.verifier.Verify(body, r.Header); err != nil { // now and then on purpose, to see that we look
+		m.log.Info("demo merchant refused a notice: its signature does not verify", zap.Error(err))
+		m.reject(w, http.StatusUnauthorized, "the signature does not verify")
 		return
 	}
 	var n notice
 	if err := json.Unmarshal(body, &n); err != nil {
-		m.reject(w, http.StatusBadRequest, "the notice is not JSON", err)
+		m.log.Warn("demo merchant refused a notice: it is not JSON", zap.Error(err))
+		m.reject(w, http.StatusBadRequest, "the notice is not JSON")
 		return
 	}
 	if !m.take(r.Header.Get(standardwebhooks.HeaderWebhookID), n) {
@@ -225,9 +228,8 @@ func (m *Merchant) receive(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-func (m *Merchant) reject(w http.ResponseWriter, status int, why string, err error) {
+func (m *Merchant) reject(w http.ResponseWriter, status int, why string) {
 	m.count(func(s *Stats) { s.Rejected++ })
-	m.log.Warn("demo merchant refused a notice", zap.String("why", why), zap.Error(err))
 	http.Error(w, why, status)
 }
 
