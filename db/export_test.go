@@ -45,3 +45,6 @@ const MaintenanceLock = maintenanceLock
 // UndeliveredQuery is what a page of the list of what an endpoint has yet to
 // acknowledge is read with.
 func (d *DB) UndeliveredQuery(f merchant.UndeliveredFilter) string { return d.undelivered(f).String() }
+
+// Undone says whether an error means that nothing was written.
+func Undone(err error) bool { return undone(err) }

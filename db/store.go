@@ -192,10 +192,11 @@ func rollback(conn *pgxpool.Conn) {
 }
 
 // undone says that the server itself refused, so that nothing was written. A
-// connection that broke leaves open whether the commit took place.
+// connection that broke leaves open whether the commit took place, and so does one
+// that the server ends (FATAL): it may do that right after the commit.
 func undone(err error) bool {
 	var pg *pgconn.PgError
-	return errors.As(err, &pg) || errors.Is(err, order.ErrNumberTaken) || errors.Is(err, errPanic)
+	return errors.As(err, &pg) && pg.SeverityUnlocalized == "ERROR" || errors.Is(err, order.ErrNumberTaken) || errors.Is(err, errPanic)
 }
 
 // raced says that another process wrote the same Idempotency-Key in between,

@@ -5,10 +5,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
@@ -445,3 +447,23 @@ func closeKey(o *order.Order) tasks.Key { return tasks.About(tasks.OrderClose, o
 func confirmKey(a *order.Attempt) tasks.Key { return tasks.About(tasks.PaymentConfirm, a.ID) }
 
 var errTest = fmt.Errorf("the test says so")
+
+// A batch is run again only when it is certain that nothing of it was written: the
+// server may end a connection right after its commit.
+func TestWhatIsCertainlyUndone(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		err    error
+		undone bool
+	}{
+		"a statement failed":     {&pgconn.PgError{SeverityUnlocalized: "ERROR", Code: "23514"}, true},
+		"and so it was wrapped":  {fmt.Errorf("create orders: %w", &pgconn.PgError{SeverityUnlocalized: "ERROR", Code: "23514"}), true},
+		"an administrator ended": {&pgconn.PgError{SeverityUnlocalized: "FATAL", Code: "57P01"}, false},
+		"the server crashed":     {&pgconn.PgError{SeverityUnlocalized: "PANIC", Code: "XX000"}, false},
+		"the connection broke":   {io.ErrUnexpectedEOF, false},
+		"the number is taken":    {order.ErrNumberTaken, true},
+		"all is well":            {nil, false},
+	} {
+		require.Equal(t, c.undone, db.Undone(c.err), name)
+	}
+}
