@@ -300,11 +300,11 @@ func queueTaken(b *pgx.Batch, notices []string) {
 		return
 	}
 	b.Queue(`WITH over AS (
-			SELECT o.ctid FROM unnest($1::uuid[]) AS v (id) JOIN notices n USING (id) JOIN outbox o ON o.kind = CASE n.type WHEN $2 THEN $3 ELSE $4 END AND o.subject = n.id
+			SELECT o.kind, o.subject FROM unnest($1::uuid[]) AS v (id) JOIN notices n USING (id) JOIN outbox o ON o.kind = CASE n.type WHEN $2 THEN $3 ELSE $4 END AND o.subject = n.id
 			WHERE o.dead_at IS NOT NULL AND NOT EXISTS (SELECT FROM endpoints e WHERE e.merchant_id = n.merchant_id AND `+subscribes("n.type")+`
 				AND NOT EXISTS (SELECT FROM notice_attempts t WHERE t.notice_id = n.id AND t.endpoint_id = e.id AND t.ok))
 			FOR UPDATE OF o SKIP LOCKED
-		) DELETE FROM outbox o USING over WHERE o.ctid = over.ctid`,
+		) DELETE FROM outbox o USING over WHERE o.kind = over.kind AND o.subject = over.subject`,
 		notices, merchant.OrderPaid, string(tasks.DeliveryNotify), string(tasks.MerchantNotify))
 }
 

@@ -217,3 +217,37 @@ func keysOf(due []tasks.Due) (keys []tasks.Key) {
 	}
 	return keys
 }
+
+// A notice is handed on to whoever else subscribes while its order is called off: who
+// comes second sees the row that the first one made.
+func TestWhatIsCalledOffWhileItIsHandedOnIsNotOwed(t *testing.T) {
+	b := newBench(t)
+	o, a := b.created("tea", 1)
+	require.NoError(t, b.Update(b.ctx, o.ID, nil, func(o *order.Order) error { return o.Receive(paid(a, b.now()), b.now()) }))
+	k := tasks.About(tasks.DeliveryNotify, order.DeliveryID(o.ID))
+	for _, sql := range []string{
+		`INSERT INTO deliveries (notice_id, endpoint_id, type, due_at, reason, created_at) SELECT subject, gen_random_uuid(), 'order.paid', now(), 'retry', now() FROM outbox WHERE kind = ? AND subject = ?`,
+		`DELETE FROM outbox WHERE kind = ? AND subject = ?`,
+	} {
+		_, err := b.ExecContext(b.ctx, sql, k.Kind, k.Subject)
+		require.NoError(t, err)
+	}
+	handingOn, err := b.BeginTx(b.ctx, nil)
+	require.NoError(t, err)
+	defer func() { _ = handingOn.Rollback() }()
+	_, err = handingOn.ExecContext(b.ctx, `WITH gone AS (DELETE FROM deliveries WHERE notice_id = ? RETURNING notice_id)
+		INSERT INTO outbox (kind, subject, due_at, created_at) SELECT ?, notice_id, now(), now() FROM gone`, k.Subject, k.Kind)
+	require.NoError(t, err)
+	cancelled := make(chan error, 1)
+	go func() {
+		cancelled <- b.Update(b.ctx, o.ID, nil, func(o *order.Order) error { return o.Cancel("mind changed", "app:test", b.now()) })
+	}()
+	require.Eventually(t, func() bool {
+		n, err := b.NewSelect().Table("pg_stat_activity").Where("datname = current_database() AND wait_event_type = 'Lock'").Count(b.ctx)
+		return err == nil && n == 1
+	}, 10*time.Second, time.Millisecond)
+	require.NoError(t, handingOn.Commit())
+	require.NoError(t, <-cancelled)
+	require.Equal(t, order.Returning, b.status(o.ID))
+	require.False(t, b.owes(k))
+}

@@ -128,9 +128,9 @@ func acknowledge(ctx context.Context, tx pgx.Tx, merchantID string, id merchant.
 	// A first try that is under way settles nothing any more: it could have it wait
 	// for the endpoint once more.
 	_, err = tx.Exec(ctx, `WITH owed AS (
-			SELECT o.ctid FROM unnest($1::uuid[]) AS v (id) CROSS JOIN unnest($2::text[]) AS k (kind) JOIN outbox o ON o.kind = k.kind AND o.subject = v.id
+			SELECT o.kind, o.subject FROM unnest($1::uuid[]) AS v (id) CROSS JOIN unnest($2::text[]) AS k (kind) JOIN outbox o ON o.kind = k.kind AND o.subject = v.id
 			WHERE o.dead_at IS NULL ORDER BY o.kind, o.subject FOR UPDATE OF o
-		) UPDATE outbox o SET generation = generation + 1, promoted_at = NULL, due_at = $3 FROM owed WHERE o.ctid = owed.ctid`,
+		) UPDATE outbox o SET generation = generation + 1, promoted_at = NULL, due_at = $3 FROM owed WHERE o.kind = owed.kind AND o.subject = owed.subject`,
 		bytesOf(ids), []string{string(tasks.DeliveryNotify), string(tasks.MerchantNotify)}, now)
 	if err != nil {
 		return 0, err

@@ -29,11 +29,13 @@ func (w *writes) queueOutbox(b *pgx.Batch) {
 		}
 		owed = append(owed, row)
 	}
-	if len(moot)+len(w.untold) > 0 {
+	if len(w.untold) > 0 { // a statement of its own, and first: whoever hands a delivery on makes a row of the outbox of it, which the next one must see
+		b.Queue(`DELETE FROM deliveries d USING unnest($1::uuid[]) AS v (notice_id) WHERE d.notice_id = v.notice_id`, bytesOf(w.untold))
+	}
+	if len(moot) > 0 {
 		slices.SortFunc(moot, compareKeys)
-		sql, args := w.withUntold()
-		b.Queue(sql+`DELETE FROM outbox USING unnest($1::text[], $2::uuid[]) AS v (kind, subject) WHERE outbox.kind = v.kind AND outbox.subject = v.subject`,
-			append([]any{col(moot, kindOf), col(moot, subjectOf)}, args...)...)
+		b.Queue(`DELETE FROM outbox USING unnest($1::text[], $2::uuid[]) AS v (kind, subject) WHERE outbox.kind = v.kind AND outbox.subject = v.subject`,
+			col(moot, kindOf), col(moot, subjectOf))
 	}
 	if len(owed) > 0 {
 		slices.SortFunc(owed, func(x, y *tasks.Row) int { return compareKeys(x.Key, y.Key) })
@@ -50,15 +52,6 @@ func (w *writes) queueOutbox(b *pgx.Batch) {
 			col(owed, func(r *tasks.Row) string { return r.LastError }), col(owed, func(r *tasks.Row) *time.Time { return timeOrNull(r.DeadAt) }),
 			col(owed, func(r *tasks.Row) time.Time { return r.CreatedAt }))
 	}
-}
-
-// withUntold takes away what waits for endpoints of notices that nobody is to be
-// told any more, by the statement that deletes their tasks.
-func (w *writes) withUntold() (sql string, args []any) {
-	if len(w.untold) == 0 {
-		return "", nil
-	}
-	return `WITH untold AS (DELETE FROM deliveries d USING unnest($3::uuid[]) AS v (notice_id) WHERE d.notice_id = v.notice_id) `, []any{bytesOf(w.untold)}
 }
 
 // queueBuried writes rows that are dead already. One that lives is not touched:

@@ -229,6 +229,32 @@ func TestAnAckBesideTheFirstTry(t *testing.T) {
 	}
 }
 
+// The relay stamps a notice's task while its merchant acknowledges it: the try that is
+// under way settles nothing all the same.
+func TestAnAckThatWaitedForTheRelay(t *testing.T) {
+	b := newBench(t)
+	e := b.endpoint()
+	o, _ := b.paid()
+	before := b.row(notifyOf(o))
+	stamping, err := b.BeginTx(b.ctx, nil)
+	require.NoError(t, err)
+	defer func() { _ = stamping.Rollback() }()
+	_, err = stamping.ExecContext(b.ctx, "UPDATE outbox SET promoted_at = now() WHERE kind = ? AND subject = ?", before.Kind, before.Subject)
+	require.NoError(t, err)
+	acked := make(chan error, 1)
+	go func() {
+		_, err := b.Acknowledge(b.ctx, b.seller, e.ID, []string{noticeOf(o)}, b.clock.now())
+		acked <- err
+	}()
+	require.Eventually(t, func() bool {
+		n, err := b.NewSelect().Table("pg_stat_activity").Where("datname = current_database() AND wait_event_type = 'Lock'").Count(b.ctx)
+		return err == nil && n == 1
+	}, 10*time.Second, time.Millisecond)
+	require.NoError(t, stamping.Commit())
+	require.NoError(t, <-acked)
+	require.Equal(t, before.Generation+1, b.row(notifyOf(o)).Generation)
+}
+
 // What is resent may be fetched like all that waits.
 func TestAnAckOfAResend(t *testing.T) {
 	b := newBench(t)
