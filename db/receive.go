@@ -72,7 +72,7 @@ func (s *Store) receiveBatch(ctx context.Context, conn *pgxpool.Conn, list []*re
 			SELECT DISTINCT ON (kind, subject) kind, subject, payload FROM came
 			WHERE ((channel, event_id) IN (SELECT channel, event_id FROM fresh)) IS TRUE -- IS TRUE: a set is looked up, not joined row by row
 			AND channel IN ((SELECT a.channel FROM attempts a WHERE a.id = subject),
-				(SELECT a.channel FROM refunds r JOIN attempts a ON a.id = r.attempt_id WHERE r.id = subject AND r.status <> 'success'))
+				(SELECT a.channel FROM refunds r JOIN attempts a ON a.id = r.attempt_id WHERE r.id = subject AND (r.status <> 'success' OR r.voucher <> '')))
 			ORDER BY kind, subject
 		)
 		INSERT INTO outbox AS o (kind, subject, payload, due_at, promoted_at, created_at)

@@ -34,6 +34,7 @@ const (
 	AlertTaskStuck        AlertName = "task_stuck"        // a task goes on failing, and money waits for it
 	AlertMismatch         AlertName = "payment_mismatch"  // a payment of the wrong sum (P8)
 	AlertRefundAbnormal   AlertName = "refund_abnormal"   // a channel cannot give money back (R5)
+	AlertRefundTwice      AlertName = "refund_twice"      // paid out by hand, and by the channel as well (R6)
 	AlertBalanceShort     AlertName = "balance_short"     // our balance at a channel is short (R3)
 	AlertDeliveryFailed   AlertName = "delivery_failed"   // a merchant cannot deliver (O11)
 	AlertDeliveryOverdue  AlertName = "delivery_overdue"  // a merchant does not deliver (D8)
@@ -44,7 +45,7 @@ const (
 
 // AlertNames lists every AlertName.
 func AlertNames() []AlertName {
-	return []AlertName{AlertTaskDead, AlertTaskStuck, AlertMismatch, AlertRefundAbnormal, AlertBalanceShort, AlertDeliveryFailed, AlertDeliveryOverdue, AlertDeliveryConflict, AlertEndpointPaused, AlertEndpointDisabled}
+	return []AlertName{AlertTaskDead, AlertTaskStuck, AlertMismatch, AlertRefundAbnormal, AlertRefundTwice, AlertBalanceShort, AlertDeliveryFailed, AlertDeliveryOverdue, AlertDeliveryConflict, AlertEndpointPaused, AlertEndpointDisabled}
 }
 
 // The most that a Text has, in characters, and what of it may be somebody

@@ -53,6 +53,15 @@ const (
 // short is a merchant's or a channel's name; the order has all of it.
 func short(name string) string { return plain(name, nameMost) }
 
+// RefundTwice is the alert that a channel gave back what was paid out by hand.
+func RefundTwice(r *order.Refund, a *order.Attempt, amount int64, now time.Time) Message {
+	return AlertOf(r.ID.Compact(), Alert{
+		Name: AlertRefundTwice, Order: order.Family(r.ID), At: now,
+		Text: fmt.Sprintf("Refund %s was paid out by hand (%s), and %s has given back %s of it as well: the buyer may have it twice. Look at the channel's bill and ask for one of them back. See: orderflow order show %s",
+			r.ID.Compact(), short(r.Voucher), short(a.Channel), order.Money(amount, a.PaidCurrency), order.Family(r.ID)),
+	})
+}
+
 // BalanceShort is the alert that a channel has not enough of our money to give
 // some back. Those of one channel and hour that wait are one.
 func BalanceShort(r *order.Refund, a *order.Attempt, now time.Time) Message {

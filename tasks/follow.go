@@ -111,7 +111,7 @@ func (t Terms) followRefund(f *following) {
 		f.owe(submit, e.At)
 		f.drop(About(PaymentReturn, d.Attempt))
 	case order.EventRefundRetried:
-		f.drop(failed)
+		f.drop(failed, query)
 		f.owed = append(f.owed, ResubmitRefund(d.Refund, e.At))
 	case order.EventRefundSucceeded, order.EventRefundPaidOut:
 		f.drop(submit, query, failed)

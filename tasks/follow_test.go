@@ -94,7 +94,7 @@ func TestFollow(t *testing.T) {
 		{order.EventRefundSucceeded, []tasks.Message{due(tell, 0)}, []tasks.Key{submit, ask, failed}},
 		{order.EventRefundPaidOut, []tasks.Message{due(tell, 0)}, []tasks.Key{submit, ask, failed}},
 		{order.EventRefundAbnormal, []tasks.Message{due(failed, 0)}, []tasks.Key{submit, ask}},
-		{order.EventRefundRetried, []tasks.Message{again}, []tasks.Key{failed}},
+		{order.EventRefundRetried, []tasks.Message{again}, []tasks.Key{failed, ask}},
 		{order.EventRefundClosed, nil, []tasks.Key{submit, ask, failed}},
 		{order.EventRefundCanceled, nil, []tasks.Key{submit, ask}},
 		{order.EventRefunded, nil, []tasks.Key{complete}},

@@ -100,17 +100,37 @@ func (w refundQuery) Prepare(ctx context.Context, rows []tasks.Row) (Do, error) 
 }
 
 func (w refundQuery) query(ctx context.Context, row tasks.Row, r *order.Refund, a *order.Attempt, ch payment.Channel) tasks.Settlement {
-	if r.Status != order.RefundProcessing && r.Status != order.RefundAbnormal {
+	byHand := r.Voucher != "" // it went past the channel, and the channel had its say after that
+	if r.Status != order.RefundProcessing && r.Status != order.RefundAbnormal && !byHand {
 		return done(row, nil)
 	}
 	answer, err := ch.QueryRefund(ctx, a.ID.Compact(), r.ID.Compact())
-	if err != nil {
+	switch {
+	case err != nil:
 		return later(row, err)
-	}
-	if answer.State == payment.RefundPending {
+	case answer.State == payment.RefundPending:
 		return later(row, nil)
+	case byHand:
+		s := done(row, nil)
+		if answer.State == payment.RefundDone {
+			s.Owes = []tasks.Message{tasks.RefundTwice(r, a, answer.Amount, w.Now())}
+		}
+		return s
+	case answer.State == payment.RefundAbnormal:
+		asks, err := w.asksAgain(ctx, r.ID)
+		if err != nil || asks {
+			return later(row, err)
+		}
 	}
 	return w.settled(row, r, answer)
+}
+
+// asksAgain says that the channel is about to be asked for a refund: what it said of
+// it before that is out of date.
+func (w refundQuery) asksAgain(ctx context.Context, id order.RefundID) (bool, error) {
+	submit := tasks.About(tasks.RefundSubmit, id)
+	owed, err := w.Store.Owed(ctx, submit.Kind, []tasks.Subject{submit.Subject}, w.Now().AddDate(1, 0, 0)) // whenever it is due
+	return len(owed) > 0, err
 }
 
 // settled is what a channel's answer about a refund means.

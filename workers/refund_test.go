@@ -324,3 +324,86 @@ func TestABalanceThatIsShortRingsWhenItIsNews(t *testing.T) {
 		}
 	}
 }
+
+// An operator has an abnormal refund asked for once more: what the channel said of it
+// before that settles nothing, whenever it is heard.
+func TestARetryOutlivesWhatTheChannelSaidBefore(t *testing.T) {
+	shared := newBench(t)
+	failed := func(a *order.Attempt, r *order.Refund) payment.Notice {
+		return payment.Notice{EventID: "failed " + r.ID.Compact(), Type: payment.RefundFailedType, OutTradeNo: a.ID.Compact(), OutRefundNo: r.ID.Compact()}
+	}
+	for name, play := range map[string]func(b *bench, retry func(), a *order.Attempt, r *order.Refund){
+		"a callback came before": func(b *bench, retry func(), a *order.Attempt, r *order.Refund) {
+			b.receive(failed(a, r))
+			retry()
+			b.gone(followUpOf(r))
+		},
+		"a callback comes after, and the channel is asked about it first": func(b *bench, retry func(), a *order.Attempt, r *order.Refund) {
+			retry()
+			b.receive(failed(a, r))
+			require.Equal(b.t, []string{"refund:query later"}, b.ran(followUpOf(r)))
+		},
+		"and in the middle": func(b *bench, retry func(), a *order.Attempt, r *order.Refund) {
+			retry()
+			b.receive(failed(a, r))
+			accepts := b.channel.refund
+			b.channel.refund = func(ctx context.Context, req payment.RefundRequest) (payment.Refund, error) {
+				answer, err := accepts(ctx, req)
+				require.Equal(b.t, []string{"refund:query later"}, b.ran(followUpOf(r)), "it was asked a moment before, and settles a moment after")
+				return answer, err
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := shared.fresh(t)
+			o, a, r := b.refunding()
+			sent := b.refunds(o, a, r, payment.RefundAbnormal, payment.RefundPending)
+			require.NoError(t, b.run(submitOf(r)))
+			b.follow(a, r, payment.RefundAbnormal)
+			play(b, func() {
+				b.step(o.ID, func(o *order.Order) error { return o.RetryRefund(r.ID, "operator:ming", "mended", b.clock.now()) })
+			}, a, r)
+			require.Contains(t, b.ran(submitOf(r)), "refund:submit done")
+			require.Equal(t, 2, *sent)
+			require.Equal(t, order.RefundProcessing, b.order(o.ID).Refunds[0].Status, "who paid it out by hand now would pay twice")
+			b.row(followUpOf(r))
+		})
+	}
+}
+
+// R6: what was paid out by hand can come home through the channel all the same.
+func TestMoneyThatWentTwiceIsHeardOf(t *testing.T) {
+	shared := newBench(t)
+	for name, c := range map[string]struct {
+		says    payment.RefundState
+		outcome string
+		heard   bool
+	}{
+		"done":           {payment.RefundDone, "refund:query done", true},
+		"on its way":     {payment.RefundPending, "refund:query later", false},
+		"still abnormal": {payment.RefundAbnormal, "refund:query done", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := shared.fresh(t)
+			o, a, r := b.refunding()
+			b.refunds(o, a, r, payment.RefundAbnormal)
+			require.NoError(t, b.run(submitOf(r)))
+			b.step(o.ID, func(o *order.Order) error {
+				return o.PayOutRefund(r.ID, "BANK-1", "operator:ming", "the card is closed", b.clock.now())
+			})
+			b.receive(payment.Notice{EventID: "refunded " + r.ID.Compact(), Type: payment.RefundSucceeded, OutTradeNo: a.ID.Compact(), OutRefundNo: r.ID.Compact()})
+			b.follow(a, r, c.says)
+			require.Equal(t, []string{c.outcome}, b.ran(followUpOf(r)))
+			paidOut := b.order(o.ID).Refunds[0]
+			alert := tasks.RefundTwice(paidOut, a, r.Amount, b.clock.now())
+			if !c.heard {
+				b.gone(alert.Key)
+				return
+			}
+			said, err := tasks.ReadAlert(b.row(alert.Key).Payload)
+			require.NoError(t, err)
+			require.Contains(t, said.Text, "paid out by hand (BANK-1), and sandbox has given back 12.99 CNY of it as well")
+			require.Contains(t, said.Text, "orderflow order show "+o.ID.String())
+		})
+	}
+}
