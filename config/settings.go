@@ -36,7 +36,7 @@ func settings() []setting {
 		},
 		{
 			name: "database.max_conns", def: "16", doc: "connections for lists and single rows; changes of orders have 12 of their own",
-			read: into(func(c *Config) *int { return &c.Database.MaxConns }, between(1, 1000)),
+			read: into(func(c *Config) *int { return &c.Database.MaxConns }, between(2, 1000)), // maintenance holds one and needs another
 		},
 		{
 			name: "redis.url", flag: true, conceals: passwords, doc: "Redis, as redis://, rediss://, redis-sentinel:// or redis-cluster://",
