@@ -190,6 +190,14 @@ func TestRequestsThatCannotBeRead(t *testing.T) {
 	require.Equal(t, before, snapshot(t, d), "nothing changed")
 }
 
+// An id stays as it is, also where a sentence about it begins.
+func TestAnIdIsNotCapitalised(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	p := d.call("app", "GET", "/v1/orders/ffffffff-4a3f-7592-b95e-ba07ad85ff01", "").problem(api.NotFound)
+	require.Equal(t, "The id ffffffff-4a3f-7592-b95e-ba07ad85ff01 is of a part of an order, not of an order; its order is ffffffff-4a3f-7592-b95e-ba07ad85ff00.", p.Detail)
+}
+
 // brokenOff is a request whose body ends before it should.
 func brokenOff(d *door, err error) answer {
 	r := httptest.NewRequestWithContext(d.t.Context(), "POST", "/v1/orders", iotest.ErrReader(err))
