@@ -142,6 +142,7 @@ func TestRequestsThatCannotBeRead(t *testing.T) {
 		"the root":                  {d.call("app", "GET", "/", ""), api.NotFound},
 		"a path that is not tidy":   {d.call("app", "GET", "/v1//orders", ""), api.NotFound},
 		"a path that climbs":        {d.call("app", "GET", "/v1/orders/../tasks", ""), api.NotFound},
+		"one that climbs unseen":    {d.call("operator", "GET", "/v1/merchants/%2e%2e/notices", ""), api.NotFound},
 		"a trailing slash":          {d.call("app", "GET", "/v1/orders/", ""), api.NotFound},
 		"a wrong method":            {d.call("app", "DELETE", "/v1/orders", ""), api.MethodNotAllowed},
 		"OPTIONS":                   {d.call("app", "OPTIONS", "/v1/orders", ""), api.MethodNotAllowed},
