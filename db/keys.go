@@ -56,8 +56,11 @@ func checkKey(name string, role access.Role, merchantID string) (faults order.In
 	if !slices.Contains(access.Roles(), role) {
 		faults = append(faults, order.FieldError{Field: "role", Message: "want app, merchant or operator"})
 	}
-	if (role == access.Merchant) != (merchantID != "") {
-		faults = append(faults, order.FieldError{Field: "merchant_id", Message: "is for a merchant's key, and only for that"})
+	switch {
+	case role == access.Merchant && merchantID == "":
+		faults = append(faults, order.FieldError{Field: "merchant_id", Message: "is missing: a merchant's key says whose it is (--merchant)"})
+	case role != access.Merchant && merchantID != "":
+		faults = append(faults, order.FieldError{Field: "merchant_id", Message: "is only for a merchant's key"})
 	}
 	return faults
 }

@@ -61,17 +61,19 @@ func TestAKeyIsRefused(t *testing.T) {
 		role       access.Role
 		merchantID string
 		field      string
+		says       string
 	}{
-		{"without a name", "", access.App, "", "name"},
-		{"with a role that is none", "x", "root", "", "role"},
-		{"a merchant's without a merchant", "x", access.Merchant, "", "merchant_id"},
-		{"an operator's with a merchant", "x", access.Operator, "m_demo", "merchant_id"},
+		{"without a name", "", access.App, "", "name", "is required"},
+		{"with a role that is none", "x", "root", "", "role", "want app"},
+		{"a merchant's without a merchant", "x", access.Merchant, "", "merchant_id", "--merchant"},
+		{"an operator's with a merchant", "x", access.Operator, "m_demo", "merchant_id", "is only for a merchant's key"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			var faults order.Invalid
 			require.ErrorAs(t, d.PutKey(ctx, access.Hash(c.name), c.key, c.role, c.merchantID), &faults)
 			require.Equal(t, c.field, faults[0].Field)
+			require.Contains(t, faults[0].Message, c.says)
 		})
 	}
 	t.Run("of a merchant that is not there", func(t *testing.T) {

@@ -22,7 +22,7 @@ type OutOfStock struct {
 }
 
 func (e *OutOfStock) Error() string {
-	return fmt.Sprintf("%s is out of stock: %d wanted, %d available", e.SKU, e.Wanted, e.Available)
+	return fmt.Sprintf("out of stock: %d of %s wanted, %d available", e.Wanted, e.SKU, e.Available)
 }
 
 // Filter chooses orders; what is zero does not narrow. Newest come first.

@@ -44,7 +44,7 @@ const (
 func ParseID(s string) (ID, error) {
 	id, err := ident.Parse[Order](s)
 	if err == nil && id.Part() != 0 {
-		return ID{}, &Refusal{Why: s + " is the id of a part of an order, not of an order; its order is " + Family(id).String()}
+		return ID{}, &Refusal{Why: "the id " + s + " is of a part of an order, not of an order; its order is " + Family(id).String()}
 	}
 	return id, err
 }

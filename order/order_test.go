@@ -22,6 +22,7 @@ func TestParseID(t *testing.T) {
 		_, err := order.ParseID(ident.WithPart[order.Order](id, part).Compact())
 		require.ErrorIs(t, err, order.ErrNotAllowed)
 		require.ErrorContains(t, err, id.String(), "it names the order that was meant")
+		require.Regexp(t, "^the id ", err.Error(), "it begins with a word, which a sentence may capitalise")
 	}
 	_, err := order.ParseID("42")
 	require.Error(t, err)

@@ -193,5 +193,5 @@ func TestRefusalsSayWhy(t *testing.T) {
 		require.ErrorIs(t, tc.refusal, order.ErrNotAllowed)
 		require.NotErrorIs(t, tc.refusal, order.ErrAlready)
 	}
-	require.EqualError(t, &order.OutOfStock{SKU: "TEA", Wanted: 3, Available: 1}, "TEA is out of stock: 3 wanted, 1 available")
+	require.EqualError(t, &order.OutOfStock{SKU: "TEA", Wanted: 3, Available: 1}, "out of stock: 3 of TEA wanted, 1 available")
 }

@@ -199,9 +199,9 @@ func (s *server) serveNothing(w http.ResponseWriter, r *http.Request) {
 	c.refuse(w, fault(api.MethodNotAllowed, "").with("Allow", strings.Join(methods, ", ")))
 }
 
-// tidy says whether a path is written as the mux wants it. It would send any
-// other elsewhere, in a page of HTML.
+// tidy says whether a path is written as the mux wants it, escapes undone: "%2e%2e"
+// is nobody's id. It would send any other elsewhere, in a page of HTML.
 func tidy(u *url.URL) bool {
-	p := u.EscapedPath()
+	p := u.Path
 	return strings.HasPrefix(p, "/") && !strings.Contains(p, "//") && !strings.Contains(p+"/", "/./") && !strings.Contains(p+"/", "/../")
 }

@@ -142,6 +142,7 @@ func TestRequestsThatCannotBeRead(t *testing.T) {
 		"the root":                  {d.call("app", "GET", "/", ""), api.NotFound},
 		"a path that is not tidy":   {d.call("app", "GET", "/v1//orders", ""), api.NotFound},
 		"a path that climbs":        {d.call("app", "GET", "/v1/orders/../tasks", ""), api.NotFound},
+		"one that climbs unseen":    {d.call("operator", "GET", "/v1/merchants/%2e%2e/notices", ""), api.NotFound},
 		"a trailing slash":          {d.call("app", "GET", "/v1/orders/", ""), api.NotFound},
 		"a wrong method":            {d.call("app", "DELETE", "/v1/orders", ""), api.MethodNotAllowed},
 		"OPTIONS":                   {d.call("app", "OPTIONS", "/v1/orders", ""), api.MethodNotAllowed},
@@ -188,6 +189,14 @@ func TestRequestsThatCannotBeRead(t *testing.T) {
 		})
 	}
 	require.Equal(t, before, snapshot(t, d), "nothing changed")
+}
+
+// An id stays as it is, also where a sentence about it begins.
+func TestAnIdIsNotCapitalised(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	p := d.call("app", "GET", "/v1/orders/ffffffff-4a3f-7592-b95e-ba07ad85ff01", "").problem(api.NotFound)
+	require.Equal(t, "The id ffffffff-4a3f-7592-b95e-ba07ad85ff01 is of a part of an order, not of an order; its order is ffffffff-4a3f-7592-b95e-ba07ad85ff00.", p.Detail)
 }
 
 // brokenOff is a request whose body ends before it should.

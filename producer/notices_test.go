@@ -123,6 +123,8 @@ func TestANoticeIsShown(t *testing.T) {
 	two := want[api.NoticeAttemptPage](d.call("merchant", "GET", path+"?limit=1&cursor="+one.NextCursor, ""), 200)
 	require.Equal(t, page.Attempts[1:], two.Attempts)
 	require.Empty(t, two.NextCursor)
+	d.store.tries[0].Duration, d.store.tries[0].Timing.FirstByte = 0, 311*time.Microsecond // in the log whole milliseconds are left of it
+	require.Contains(t, d.call("merchant", "GET", path+"?limit=1", "").Body.String(), `"times_ms":{"first_byte":0.311}`)
 	d.store.tries = nil
 	require.NotNil(t, want[map[string]any](d.call("operator", "GET", path, ""), 200)["attempts"])
 	require.Empty(t, want[api.Notice](d.call("merchant", "GET", "/v1/notices/"+told[2].ID, ""), 200).Deliveries[0].LastAttemptAt)

@@ -117,10 +117,14 @@ func (s *server) payable(ctx context.Context, o *order.Order, id order.AttemptID
 }
 
 func (s *server) knowsChannel(name string) error {
-	if _, err := s.opt.Channels.Channel(name); err != nil {
-		return invalid("body.channel", "want one of: "+strings.Join(s.opt.Channels.Names(), ", "))
+	if _, err := s.opt.Channels.Channel(name); err == nil {
+		return nil
 	}
-	return nil
+	names := s.opt.Channels.Names()
+	if len(names) == 0 {
+		return invalid("body.channel", "no payment channel is set up here; the settings sandbox.enabled and sandbox.secret set up one that moves no money")
+	}
+	return invalid("body.channel", "want one of: "+strings.Join(names, ", "))
 }
 
 // start asks the channel for a payment that is already committed, and puts

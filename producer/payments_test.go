@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/orderflow/orderflow/payment"
+	"github.com/orderflow/orderflow/producer"
 	"github.com/orderflow/orderflow/producer/api"
 )
 
@@ -33,6 +34,15 @@ func TestAnOrderWithItsPaymentInOneCall(t *testing.T) {
 	require.Len(t, shown.Attempts, 1)
 	require.Equal(t, o.Payment.ID, shown.Attempts[0].ID)
 	require.Nil(t, shown.Attempts[0].Action)
+}
+
+func TestWithoutAPaymentChannel(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t, func(o *producer.Options) { o.Channels = payment.Registry{} })
+	p := d.call("app", "POST", "/v1/orders", draftWithChannel).problem(api.Invalid)
+	require.Equal(t, "body.channel", p.Errors[0].Location)
+	require.Contains(t, p.Errors[0].Message, "no payment channel is set up here")
+	require.Contains(t, p.Errors[0].Message, "sandbox.enabled")
 }
 
 func TestPaymentsOfAnOrder(t *testing.T) {

@@ -175,7 +175,8 @@ func (c *call) refuse(w http.ResponseWriter, p *problem) {
 	_, _ = w.Write(append(render(p.of(c)), '\n')) // a caller who has gone away is not told
 }
 
-// sentence begins with a capital letter and ends with a full stop.
+// sentence begins with a capital letter and ends with a full stop. s begins with a
+// word: an id or a name must stay as it is.
 func sentence(s string) string {
 	first, size := utf8.DecodeRuneInString(s)
 	return string(unicode.ToUpper(first)) + strings.TrimRight(s[size:], ".") + "."

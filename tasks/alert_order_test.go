@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/orderflow/orderflow/internal/ident"
+	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/tasks"
 )
@@ -75,6 +76,25 @@ func TestAlertsOfOrdersEndInAWholeCommand(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, strings.HasSuffix(got.Text, end), "%s: %s", event, got.Text)
 	}
+}
+
+// What is held, what is not, and a whole command, however long the names are.
+func TestTheAlertOfADisabledEndpoint(t *testing.T) {
+	t.Parallel()
+	shop, refused := strings.Repeat("m", 64), ident.New[order.Order]().String()
+	e := merchant.Endpoint{ID: ident.New[merchant.Endpoint](), MerchantID: shop, Health: merchant.Health{GoneNotice: refused, LastError: strings.Repeat("汉", 256)}}
+	said := func() string {
+		m, rings := tasks.EndpointAlert(e, merchant.EndpointDisabled, noon)
+		require.True(t, rings)
+		a, err := tasks.ReadAlert(m.Payload)
+		require.NoError(t, err)
+		require.True(t, strings.HasSuffix(a.Text, "orderflow endpoint resume "+shop+" "+e.ID.String()), a.Text)
+		require.Contains(t, a.Text, "what it should hear is held")
+		return a.Text
+	}
+	require.Contains(t, said(), "what it answered with 410 is over, see orderflow notice show "+refused)
+	e.Health.GoneNotice = ""
+	require.NotContains(t, said(), "410")
 }
 
 func TestABalanceThatIsShortRingsOnceAnHour(t *testing.T) {

@@ -51,12 +51,15 @@ func EndpointAlert(e merchant.Endpoint, news string, now time.Time) (m Message, 
 	case merchant.EndpointPaused:
 		a.Name, a.Text = AlertEndpointPaused, "has failed for an hour and is only probed; what it should hear is held"
 	case merchant.EndpointDisabled:
-		a.Name, a.Text = AlertEndpointDisabled, "is disabled: nothing is sent to it until somebody resumes it; what it should hear is held"
+		a.Name, a.Text = AlertEndpointDisabled, "is disabled: what it should hear is held until somebody resumes it"
+		if refused := e.Health.GoneNotice; refused != "" { // the first; its state at this endpoint is dropped
+			a.Text += "; what it answered with 410 is over, see orderflow notice show " + refused
+		}
 	default:
 		return Message{}, false
 	}
 	a.Text = fmt.Sprintf("Endpoint %s of merchant %s %s: %s. Reach the merchant, then run: orderflow endpoint resume %s %s",
-		e.ID, short(e.MerchantID), a.Text, plain(e.Health.LastError, reasonMost), e.MerchantID, e.ID)
+		e.ID, short(e.MerchantID), a.Text, plain(e.Health.LastError, reasonMost/2), e.MerchantID, e.ID)
 	return AlertOf(fmt.Sprintf("%s/%d", e.ID, now.UnixMicro()), a), true
 }
 

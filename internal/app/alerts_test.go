@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -88,6 +89,20 @@ func TestAWrongTemplateStopsTheStart(t *testing.T) {
 	a, err := Start(t.Context(), cfg, zap.NewNop(), Extras{FixedKeys: true})
 	require.NoError(t, err, "who sends none does not care")
 	a.Stop()
+}
+
+func TestTheDoctorMissesAPaymentChannel(t *testing.T) {
+	t.Parallel()
+	cfg := settings(t, "postgres://127.0.0.1:1/none", "redis://127.0.0.1:1")
+	misses := func() bool {
+		return slices.ContainsFunc(Diagnose(t.Context(), cfg, false), func(d Diagnosis) bool { return d.What == "payment channels" && d.Advice != "" })
+	}
+	cfg.Sandbox.Enabled = true
+	require.False(t, misses())
+	cfg.Sandbox.Enabled = false
+	require.True(t, misses())
+	cfg.Roles = config.Roles{config.Monitor}
+	require.False(t, misses(), "it takes no payment")
 }
 
 func TestTheDoctorSaysWhomAnAlertReaches(t *testing.T) {

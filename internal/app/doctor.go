@@ -34,8 +34,11 @@ func Diagnose(ctx context.Context, cfg config.Config, audit bool) []Diagnosis {
 		d.note("public_url", "not set: "+cfg.BaseURL()+" is given to channels", "set ORDERFLOW_PUBLIC_URL to where channels and buyers reach this service")
 	}
 	d.alerts()
-	if cfg.Sandbox.Enabled {
+	switch { // it is the only channel yet: see App.openChannels
+	case cfg.Sandbox.Enabled:
 		d.note("sandbox.enabled", "on", "it moves no money, and whoever has its secret can mark orders paid: switch it off where orders are real")
+	case cfg.Roles.Has(config.API) || cfg.Roles.Has(config.Worker):
+		d.note("payment channels", "none is set up: no order can be paid", "set ORDERFLOW_SANDBOX_ENABLED=true and ORDERFLOW_SANDBOX_SECRET to try things out, without money")
 	}
 	if cfg.Notify.AllowLoopback {
 		d.note("notify.allow_loopback", "on", "for development only: in production merchants could make us call our own network")

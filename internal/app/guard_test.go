@@ -23,6 +23,19 @@ func devMarket(t *testing.T) *market {
 	return m
 }
 
+// What is at no path is a problem, as every refusal of the API's is: also where the
+// path has empty or dotted parts.
+func TestAPathThatIsNotTidyIsAProblem(t *testing.T) {
+	t.Parallel()
+	m := devMarket(t)
+	for _, path := range []string{"//v1/orders", "/v1//orders", "/v1/./orders", "/v1/merchants/%2e%2e/notices", "/v1/orders/%2e", "/sandbox//pay", "/monitor/../metrics"} {
+		a := m.send(http.MethodGet, m.cfg.BaseURL()+path, "", "Authorization", "Bearer dev_operator_key")
+		require.Equal(t, http.StatusNotFound, a.status, "%s: %s", path, a.body)
+		require.Equal(t, "application/problem+json", a.header.Get("Content-Type"), path)
+		require.Contains(t, a.body, `"type":"urn:orderflow:problem:not-found"`, path)
+	}
+}
+
 // Nothing is to be had without a key.
 func TestNothingWithoutAKey(t *testing.T) {
 	t.Parallel()

@@ -18,7 +18,7 @@ import (
 
 // handler is everything that this process answers.
 func (a *App) handler() (http.Handler, error) {
-	mux, err := a.paths()
+	mux, strays, err := a.paths()
 	if err != nil {
 		return nil, err
 	}
@@ -27,8 +27,7 @@ func (a *App) handler() (http.Handler, error) {
 		case a.extras.LoopbackOnly && !isLoopback(r.Host) && !isLoopback(net.JoinHostPort(r.Host, "80")):
 			http.Error(w, "A development server answers to localhost and 127.0.0.1 only.", http.StatusMisdirectedRequest)
 		case !tidy(r.URL.Path):
-			// The mux would send it elsewhere, in a page of HTML.
-			http.Error(w, "There is nothing at this path. It has empty or dotted parts: leave them out.", http.StatusNotFound)
+			strays.ServeHTTP(w, r) // the mux would send it elsewhere, in a page of HTML
 		default:
 			mux.ServeHTTP(w, r)
 		}
@@ -40,9 +39,15 @@ func tidy(p string) bool {
 	return strings.HasPrefix(p, "/") && strings.TrimSuffix(path.Clean(p), "/") == strings.TrimSuffix(p, "/")
 }
 
-// paths is what is answered, by path.
-func (a *App) paths() (*http.ServeMux, error) {
-	mux := http.NewServeMux()
+// untidy answers a path that is not tidy where there is no door to do it.
+func untidy(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, "There is nothing at this path. It has empty or dotted parts: leave them out.", http.StatusNotFound)
+}
+
+// paths is what is answered, by path, and what answers the paths that are not tidy:
+// the door, where there is one, with a problem as for all that it has not.
+func (a *App) paths() (mux *http.ServeMux, strays http.Handler, err error) {
+	mux, strays = http.NewServeMux(), http.HandlerFunc(untidy)
 	mux.Handle("GET /healthz", a.health.Live())
 	mux.Handle("GET /readyz", a.health.Ready())
 	mux.Handle("GET /metrics", a.guard.Require(a.metrics.Handler(), access.Operator))
@@ -54,7 +59,7 @@ func (a *App) paths() (*http.ServeMux, error) {
 			return a.guard.Require(next, access.Operator)
 		}})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		mux.Handle("/monitor", queues)
 		mux.Handle("/monitor/", queues)
@@ -66,18 +71,19 @@ func (a *App) paths() (*http.ServeMux, error) {
 			Requested: a.metrics.HTTPRequest, CalledBack: a.metrics.Callback,
 		})
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
+		strays = door
 		mux.Handle("/", door)
 		if a.cfg.Sandbox.Enabled && a.cfg.Sandbox.URL == "" {
 			box, err := a.startSandbox()
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			mux.Handle("/sandbox/", http.StripPrefix("/sandbox", box))
 		}
 	}
-	return mux, nil
+	return mux, strays, nil
 }
 
 // openChannels registers the payment channels that are switched on.

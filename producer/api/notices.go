@@ -79,7 +79,7 @@ type Times struct {
 	Connect   float64 `json:"connect,omitempty"`
 	TLS       float64 `json:"tls,omitempty"`
 	FirstByte float64 `json:"first_byte,omitempty" doc:"From the beginning until the answer began."`
-	Total     float64 `json:"total"`
+	Total     float64 `json:"total,omitempty" doc:"In the log in whole milliseconds, rounded down. Absent when it took less than one, or nobody was called."`
 }
 
 // Answer is what is kept of an endpoint's answer.
