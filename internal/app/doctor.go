@@ -37,7 +37,7 @@ func Diagnose(ctx context.Context, cfg config.Config, audit bool) []Diagnosis {
 	switch { // it is the only channel yet: see App.openChannels
 	case cfg.Sandbox.Enabled:
 		d.note("sandbox.enabled", "on", "it moves no money, and whoever has its secret can mark orders paid: switch it off where orders are real")
-	case cfg.Roles.Has(config.API) || cfg.Roles.Has(config.Worker):
+	case !OfDev(cfg) && (cfg.Roles.Has(config.API) || cfg.Roles.Has(config.Worker)):
 		d.note("payment channels", "none is set up: no order can be paid", "set ORDERFLOW_SANDBOX_ENABLED=true and ORDERFLOW_SANDBOX_SECRET to try things out, without money")
 	}
 	if cfg.Notify.AllowLoopback {

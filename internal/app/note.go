@@ -40,6 +40,10 @@ func DevServers() map[string]string {
 	return map[string]string{"database.url": n.Database, "redis.url": n.Redis, "public_url": n.Public, "secrets_keys": config.DevSecretsKey}
 }
 
+// OfDev says whether settings are about the `orderflow dev` that is running in this
+// directory.
+func OfDev(c config.Config) bool { return c.Database.URL == DevServers()["database.url"] }
+
 func alive(pid int) bool {
 	p, err := os.FindProcess(pid)
 	return err == nil && p.Signal(syscall.Signal(0)) == nil

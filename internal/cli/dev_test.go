@@ -49,6 +49,10 @@ func tryOut(t *testing.T, p person) {
 	require.Zero(t, code, out)
 	code, out = p.run(t, "doctor", "--audit")
 	require.Contains(t, out, "stock, money, timelines and tasks add up", "exit code %d", code)
+	require.NotContains(t, out, "payment channels", "it has one")
+	code, out = p.run(t, "endpoint", "test", "m_demo", "01970000-0000-7000-8000-00000000de00")
+	require.Zero(t, code, out)
+	require.Contains(t, out, "it verifies signatures")
 
 	code, out = p.run(t, "dev", "--http", freeAddr(t))
 	require.Equal(t, exitFailed, code)
