@@ -2,12 +2,14 @@ package db_test
 
 import (
 	"errors"
+	"net/url"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/orderflow/orderflow/db"
 	"github.com/orderflow/orderflow/db/dbtest"
 	"github.com/orderflow/orderflow/internal/ident"
 	"github.com/orderflow/orderflow/merchant"
@@ -146,7 +148,15 @@ func TestAMerchantHasAtMostTwentyEndpoints(t *testing.T) {
 // who meets him at a crossing tries once more.
 func TestAnEndpointIsDeletedAcrossAnother(t *testing.T) {
 	t.Parallel()
-	d, ctx := dbtest.New(t), t.Context()
+	ctx := t.Context()
+	server, err := url.Parse(dbtest.URL(t))
+	require.NoError(t, err)
+	settings := server.Query()
+	settings.Set("deadlock_timeout", "5s") // PostgreSQL looks once, after that long: by then they wait for each other
+	server.RawQuery = settings.Encode()
+	d, err := db.Open(ctx, server.String(), 4, db.SealedBy(dbtest.Keys(t)))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = d.Close() })
 	shop(t, d, "m_demo")
 	e := endpoint("m_demo", "whsec_1")
 	require.NoError(t, d.CreateEndpoint(ctx, e))
@@ -166,7 +176,7 @@ func TestAnEndpointIsDeletedAcrossAnother(t *testing.T) {
 		n, err := d.NewSelect().Table("pg_stat_activity").Where("datname = current_database()").Where("wait_event_type = 'Lock'").Count(ctx)
 		return err == nil && n == 1
 	}, 10*time.Second, time.Millisecond)
-	hold(first) // PostgreSQL ends whoever waits longer
+	hold(first) // who has waited longer is ended
 	require.NoError(t, tx.Commit())
 	require.NoError(t, <-deleted)
 	var left int
