@@ -61,7 +61,7 @@ func TestValuesThatAreRefused(t *testing.T) {
 	for name, values := range map[string][]string{
 		"ORDERFLOW_HTTP":                  {"8080", "localhost", ":http", ":70000", "a:b:c"},
 		"ORDERFLOW_PUBLIC_URL":            {"pay.example.com", "ftp://x", "https://", "https://u:p@x", "https://x?a=b"},
-		"ORDERFLOW_DATABASE_MAX_CONNS":    {"0", "-1", "1001", "many", "1.5"},
+		"ORDERFLOW_DATABASE_MAX_CONNS":    {"0", "1", "-1", "1001", "many", "1.5"},
 		"ORDERFLOW_ROLE":                  {"db", "api,", ","},
 		"ORDERFLOW_RELAY_HORIZON":         {"2", "-2m", "0", "2h"},
 		"ORDERFLOW_NOTIFY_ALLOW_LOOPBACK": {"yes", "1", "TRUE"},

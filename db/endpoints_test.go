@@ -172,10 +172,7 @@ func TestAnEndpointIsDeletedAcrossAnother(t *testing.T) {
 	hold(second)
 	deleted := make(chan error, 1)
 	go func() { deleted <- d.DeleteEndpoint(ctx, "m_demo", e.ID, nine) }()
-	require.Eventually(t, func() bool {
-		n, err := d.NewSelect().Table("pg_stat_activity").Where("datname = current_database()").Where("wait_event_type = 'Lock'").Count(ctx)
-		return err == nil && n == 1
-	}, 10*time.Second, time.Millisecond)
+	dbtest.Waits(t, d)
 	hold(first) // who has waited longer is ended
 	require.NoError(t, tx.Commit())
 	require.NoError(t, <-deleted)

@@ -467,3 +467,15 @@ func TestWhatIsFromBeforeTheMonths(t *testing.T) {
 	require.Len(t, list, 2, "this month lies in it, the next is made")
 	require.Equal(t, list[0].To, list[1].From)
 }
+
+// With as few connections as a process may have.
+func TestMaintenanceNeedsTwoConnections(t *testing.T) {
+	t.Parallel()
+	d, err := db.Open(t.Context(), dbtest.URL(t), 2)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = d.Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err = d.Maintain(ctx, tasks.DefaultKeep(), time.Now())
+	require.NoError(t, err)
+}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/orderflow/orderflow/db/dbtest"
 	"github.com/orderflow/orderflow/internal/ident"
 	"github.com/orderflow/orderflow/order"
 	"github.com/orderflow/orderflow/tasks"
@@ -242,10 +243,7 @@ func TestWhatIsCalledOffWhileItIsHandedOnIsNotOwed(t *testing.T) {
 	go func() {
 		cancelled <- b.Update(b.ctx, o.ID, nil, func(o *order.Order) error { return o.Cancel("mind changed", "app:test", b.now()) })
 	}()
-	require.Eventually(t, func() bool {
-		n, err := b.NewSelect().Table("pg_stat_activity").Where("datname = current_database() AND wait_event_type = 'Lock'").Count(b.ctx)
-		return err == nil && n == 1
-	}, 10*time.Second, time.Millisecond)
+	dbtest.Waits(t, b.DB)
 	require.NoError(t, handingOn.Commit())
 	require.NoError(t, <-cancelled)
 	require.Equal(t, order.Returning, b.status(o.ID))

@@ -3,11 +3,11 @@ package db_test
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/orderflow/orderflow/db/dbtest"
 	"github.com/orderflow/orderflow/tasks"
 )
 
@@ -33,10 +33,7 @@ func TestAFulfilledRowThatSomebodyElseHas(t *testing.T) {
 
 			settled := make(chan error, 1)
 			go func() { settled <- b.Settle(b.ctx, tasks.Settlement{Row: row, Verdict: tasks.Done()})[0] }()
-			require.Eventually(t, func() bool {
-				n, err := b.NewSelect().Table("pg_stat_activity").Where("datname = current_database()").Where("wait_event_type = 'Lock'").Count(b.ctx)
-				return err == nil && n == 1
-			}, 10*time.Second, time.Millisecond, "it is settled as a change, which waits")
+			dbtest.Waits(t, b.DB)
 			require.NoError(t, theirs.Commit())
 			require.ErrorIs(t, <-settled, c.want)
 			require.Equal(t, name == "is owed anew", b.owes(row.Key))

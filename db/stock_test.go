@@ -3,7 +3,6 @@ package db_test
 import (
 	"context"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -94,10 +93,7 @@ func TestSetStockWaitsForItsTurn(t *testing.T) {
 		_, err := d.SetStock(context.WithoutCancel(ctx), "m_demo", "tea", 3, "operator:test")
 		answer <- err
 	}()
-	require.Eventually(t, func() bool {
-		n, err := d.NewSelect().Table("pg_stat_activity").Where("datname = current_database()").Where("wait_event_type = 'Lock'").Count(ctx)
-		return err == nil && n == 1
-	}, 10*time.Second, time.Millisecond, "the operator should be waiting")
+	dbtest.Waits(t, d)
 	require.NoError(t, tx.Commit())
 	require.ErrorContains(t, <-answer, "unpaid orders hold 4 of it")
 }

@@ -76,6 +76,9 @@ func TestAlertsOfOrdersEndInAWholeCommand(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, strings.HasSuffix(got.Text, end), "%s: %s", event, got.Text)
 	}
+	twice, err := tasks.ReadAlert(tasks.RefundTwice(&order.Refund{ID: r, Voucher: long}, o.Attempts[0], order.MaxAmount, noon).Payload)
+	require.NoError(t, err)
+	require.True(t, strings.HasSuffix(twice.Text, "orderflow order show "+id.String()), twice.Text)
 }
 
 // What is held, what is not, and a whole command, however long the names are.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/orderflow/orderflow/db/dbtest"
 	"github.com/orderflow/orderflow/internal/ident"
 	"github.com/orderflow/orderflow/merchant"
 	"github.com/orderflow/orderflow/order"
@@ -246,10 +247,7 @@ func TestAnAckThatWaitedForTheRelay(t *testing.T) {
 		_, err := b.Acknowledge(b.ctx, b.seller, e.ID, []string{noticeOf(o)}, b.clock.now())
 		acked <- err
 	}()
-	require.Eventually(t, func() bool {
-		n, err := b.NewSelect().Table("pg_stat_activity").Where("datname = current_database() AND wait_event_type = 'Lock'").Count(b.ctx)
-		return err == nil && n == 1
-	}, 10*time.Second, time.Millisecond)
+	dbtest.Waits(t, b.DB)
 	require.NoError(t, stamping.Commit())
 	require.NoError(t, <-acked)
 	require.Equal(t, before.Generation+1, b.row(notifyOf(o)).Generation)

@@ -64,7 +64,7 @@ func (w refundSubmit) retry(ctx context.Context, row tasks.Row, r *order.Refund,
 	case answer.State == payment.RefundNotFound, answer.State == payment.RefundAbnormal && row.Resubmits():
 		return w.send(ctx, row, r, a, ch)
 	}
-	return w.settled(row, r, answer)
+	return w.settled(row, r, a, answer)
 }
 
 func (w refundSubmit) send(ctx context.Context, row tasks.Row, r *order.Refund, a *order.Attempt, ch payment.Channel) tasks.Settlement {
@@ -74,7 +74,7 @@ func (w refundSubmit) send(ctx context.Context, row tasks.Row, r *order.Refund, 
 	})
 	switch {
 	case err != nil && payment.ClassOf(err) == payment.Permanent:
-		return w.settled(row, r, payment.Refund{State: payment.RefundAbnormal, Reason: err.Error()})
+		return w.settled(row, r, a, payment.Refund{State: payment.RefundAbnormal, Reason: err.Error()})
 	case errors.Is(err, payment.ErrBalanceShort): // no try helps before somebody has put money there
 		s := later(row, err)
 		if !row.Said(err) { // every further try would say the same
@@ -86,7 +86,7 @@ func (w refundSubmit) send(ctx context.Context, row tasks.Row, r *order.Refund, 
 	case answer.State == payment.RefundNotFound:
 		return later(row, fmt.Errorf("refund %s: the channel was asked for it and says that it is not found", r.ID.Compact()))
 	}
-	return w.settled(row, r, answer)
+	return w.settled(row, r, a, answer)
 }
 
 // refundQuery asks the channel what became of a refund that it accepted. An
@@ -122,7 +122,7 @@ func (w refundQuery) query(ctx context.Context, row tasks.Row, r *order.Refund, 
 			return later(row, err)
 		}
 	}
-	return w.settled(row, r, answer)
+	return w.settled(row, r, a, answer)
 }
 
 // asksAgain says that the channel is about to be asked for a refund: what it said of
@@ -134,10 +134,11 @@ func (w refundQuery) asksAgain(ctx context.Context, id order.RefundID) (bool, er
 }
 
 // settled is what a channel's answer about a refund means.
-func (d Deps) settled(row tasks.Row, r *order.Refund, answer payment.Refund) tasks.Settlement {
+func (d Deps) settled(row tasks.Row, r *order.Refund, a *order.Attempt, answer payment.Refund) tasks.Settlement {
 	id, now := r.ID, d.Now()
 	if answer.State == payment.RefundDone && answer.Amount != r.Amount { // what came home is not what was asked for
-		answer.State, answer.Reason = payment.RefundAbnormal, fmt.Sprintf("the channel says that it gave back %d of %d: look at the channel", answer.Amount, r.Amount)
+		answer.State, answer.Reason = payment.RefundAbnormal, fmt.Sprintf("the channel says that it gave back %s of %s: look at the channel",
+			order.Money(answer.Amount, a.PaidCurrency), order.Money(r.Amount, a.PaidCurrency))
 	}
 	switch answer.State {
 	case payment.RefundDone:

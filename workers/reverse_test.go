@@ -153,5 +153,5 @@ func TestARefundOfAnotherAmountIsForAnOperator(t *testing.T) {
 	got := b.order(o.ID)
 	require.Equal(t, order.RefundAbnormal, got.Refunds[0].Status)
 	require.Equal(t, order.HoldRefundAbnormal, got.Hold)
-	require.Equal(t, "the channel says that it gave back 1298 of 1299: look at the channel", got.Refunds[0].Problem)
+	require.Equal(t, "the channel says that it gave back 12.98 CNY of 12.99 CNY: look at the channel", got.Refunds[0].Problem)
 }

@@ -42,6 +42,24 @@ func New(t testing.TB) *db.DB {
 	return d
 }
 
+// Waits returns when somebody waits for a lock in d's database.
+func Waits(t testing.TB, d *db.DB) {
+	t.Helper()
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for end := time.Now().Add(10 * time.Second); ; <-look.C {
+		n, err := d.NewSelect().Table("pg_stat_activity").Where("datname = current_database() AND wait_event_type = 'Lock'").Count(t.Context())
+		switch {
+		case err != nil:
+			t.Fatalf("who waits for a lock: %v", err)
+		case n == 1:
+			return
+		case time.Now().After(end):
+			t.Fatalf("%d wait for a lock, want 1", n)
+		}
+	}
+}
+
 // Keys seal merchants' secrets in tests. They are always the same.
 func Keys(t testing.TB) *seal.Keyring {
 	t.Helper()
