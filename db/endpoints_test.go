@@ -152,7 +152,7 @@ func TestAnEndpointIsDeletedAcrossAnother(t *testing.T) {
 	server, err := url.Parse(dbtest.URL(t))
 	require.NoError(t, err)
 	settings := server.Query()
-	settings.Set("deadlock_timeout", "5s") // PostgreSQL looks once, after that long: by then they wait for each other
+	settings.Set("deadlock_timeout", "5s") // it is looked for once, after that long, and who looks is ended: by then they wait for each other
 	server.RawQuery = settings.Encode()
 	d, err := db.Open(ctx, server.String(), 4, db.SealedBy(dbtest.Keys(t)))
 	require.NoError(t, err)
@@ -165,6 +165,8 @@ func TestAnEndpointIsDeletedAcrossAnother(t *testing.T) {
 		first, second, e.ID, nine, nine.Add(time.Hour))
 	tx, err := d.BeginTx(ctx, nil)
 	require.NoError(t, err)
+	_, err = tx.NewRaw("SET LOCAL deadlock_timeout = '1min'").Exec(ctx) // not we
+	require.NoError(t, err)
 	hold := func(notice ident.Of[merchant.Notice]) {
 		_, err := tx.NewRaw("SELECT FROM deliveries WHERE notice_id = ? FOR UPDATE", notice).Exec(ctx)
 		require.NoError(t, err)
@@ -173,7 +175,7 @@ func TestAnEndpointIsDeletedAcrossAnother(t *testing.T) {
 	deleted := make(chan error, 1)
 	go func() { deleted <- d.DeleteEndpoint(ctx, "m_demo", e.ID, nine) }()
 	dbtest.Waits(t, d)
-	hold(first) // who has waited longer is ended
+	hold(first)
 	require.NoError(t, tx.Commit())
 	require.NoError(t, <-deleted)
 	var left int
