@@ -3,28 +3,36 @@ package db
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/uptrace/bun"
 )
 
-// crossing runs a transaction, and once more when it has met another's at a
-// crossing: of two that wait for each other PostgreSQL ends one, which has done
-// nothing. fn may run twice.
+// crossing runs a transaction, and again when it has met another's at a crossing.
+// fn may run more than once.
 func (d *DB) crossing(ctx context.Context, fn func(ctx context.Context, tx bun.Tx) error) error {
-	err := d.RunInTx(ctx, nil, fn)
-	if deadlocked(err) {
-		err = d.RunInTx(ctx, nil, fn)
-	}
-	return err
+	return across(ctx, func() error { return d.RunInTx(ctx, nil, fn) })
 }
 
 // again is crossing on the connections of the hot path.
 func (d *DB) again(ctx context.Context, fn func(tx pgx.Tx) error) error {
-	err := pgx.BeginFunc(ctx, d.hot, fn)
-	if deadlocked(err) {
-		err = pgx.BeginFunc(ctx, d.hot, fn)
+	return across(ctx, func() error { return pgx.BeginFunc(ctx, d.hot, fn) })
+}
+
+// across tries again after a deadlock: of two that wait for each other PostgreSQL
+// ends one, which has done nothing. It stands back first, longer each time: who
+// is let through must wake before the row is taken from under him once more.
+func across(ctx context.Context, try func() error) error {
+	err := try()
+	for rest := 10 * time.Millisecond; deadlocked(err) && rest < time.Second; rest *= 3 {
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(rest):
+			err = try()
+		}
 	}
 	return err
 }

@@ -145,7 +145,7 @@ func TestAMerchantHasAtMostTwentyEndpoints(t *testing.T) {
 }
 
 // Whoever changes orders locks what waits for an endpoint in an order of his own:
-// who meets him at a crossing tries once more.
+// who meets him at a crossing tries again.
 func TestAnEndpointIsDeletedAcrossAnother(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

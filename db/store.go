@@ -123,11 +123,16 @@ func commit[T any](s *Store, name string, batch []*pending[T], run transaction[T
 	for i, p := range batch {
 		items[i] = p.item
 	}
-	answers, due, err := transact(s, items, run)
-	if deadlocked(err) {
-		s.opt.Log.Warn("deadlock, trying the batch again", zap.String("group", name), zap.Int("items", len(batch)), zap.Error(err))
-	}
-	if deadlocked(err) || (raced(err) && len(batch) == 1) { // the other one is through now
+	var answers []error
+	var due []tasks.Key
+	err := across(context.Background(), func() (err error) {
+		answers, due, err = transact(s, items, run)
+		if deadlocked(err) {
+			s.opt.Log.Warn("deadlock, trying the batch again", zap.String("group", name), zap.Int("items", len(batch)), zap.Error(err))
+		}
+		return err
+	})
+	if raced(err) && len(batch) == 1 { // the other one is through now
 		answers, due, err = transact(s, items, run)
 	}
 	if undone(err) && len(batch) > 1 {
