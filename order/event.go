@@ -40,6 +40,7 @@ const (
 	EventRefundSucceeded  EventType = "refund.succeeded"
 	EventRefundAbnormal   EventType = "refund.abnormal"
 	EventRefundRetried    EventType = "refund.retried"
+	EventRefundResumed    EventType = "refund.resumed"
 	EventRefundPaidOut    EventType = "refund.paid_out"
 	EventRefundClosed     EventType = "refund.closed"
 	EventRefundCanceled   EventType = "refund.canceled"

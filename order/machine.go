@@ -58,7 +58,7 @@ func RefundTransitions() []Transition[RefundStatus] {
 		{"R4", RefundCreated, RefundSuccess, "the channel says done"},
 		{"R4", RefundProcessing, RefundSuccess, "the channel says done"},
 		{"R5", RefundProcessing, RefundAbnormal, "the channel cannot"},
-		{"R6", RefundAbnormal, RefundProcessing, "operator: once more"},
+		{"R6", RefundAbnormal, RefundProcessing, "once more, by an operator or the channel"},
 		{"R6", RefundAbnormal, RefundSuccess, "done after all, or operator: paid out"},
 		{"R7", RefundProcessing, RefundClosed, "closed by the channel"},
 		{"R7", RefundAbnormal, RefundClosed, "closed by the channel"},

@@ -192,6 +192,22 @@ func (o *Order) RetryRefund(id RefundID, by Actor, why string, now time.Time) er
 	return nil
 }
 
+// ResumeRefund notes that the channel is at an abnormal refund again (R6), which
+// nobody has asked it for: until it has done with it, it is not paid out by hand.
+func (o *Order) ResumeRefund(id RefundID, now time.Time) error {
+	r, err := o.submitted(id)
+	switch {
+	case err != nil:
+		return err
+	case r.Status != RefundAbnormal:
+		return ErrAlready
+	}
+	r.move(RefundProcessing)
+	r.Problem = ""
+	o.recordRefund(EventRefundResumed, r, ByChannel(o.Attempt(r.Attempt).Channel), now, Detail{})
+	return nil
+}
+
 // PayOutRefund notes that an abnormal refund was paid out past the channel, by
 // a bank transfer say (R6). voucher proves it. Only the same voucher again is
 // the same step again: any other word about money that is home, or that the

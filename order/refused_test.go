@@ -52,6 +52,7 @@ var answers = []struct {
 	{"ReturnMismatch of nothing", "r r r r r r r r r r", func(o *order.Order) error { return o.ReturnMismatch(noAttempt(o), operator, "", noon) }},
 	{"CloseRefund of nothing", "r r r r r r r r r r", func(o *order.Order) error { return o.CloseRefund(noRefund(o), "", noon) }},
 	{"RetryRefund of nothing", "r r r r r r r r r r", func(o *order.Order) error { return o.RetryRefund(noRefund(o), operator, "", noon) }},
+	{"ResumeRefund of nothing", "r r r r r r r r r r", func(o *order.Order) error { return o.ResumeRefund(noRefund(o), noon) }},
 	{"PayOutRefund of nothing", "r r r r r r r r r r", func(o *order.Order) error { return o.PayOutRefund(noRefund(o), "V1", operator, "", noon) }},
 	{"CancelRefund of nothing", "r r r r r r r r r r", func(o *order.Order) error { return o.CancelRefund(noRefund(o), operator, "", noon) }},
 }
@@ -132,14 +133,15 @@ func TestEachMethodOnEachRefund(t *testing.T) {
 	for _, tc := range []struct {
 		status                    order.RefundStatus
 		submit, succeed, abnormal byte
-		closes, retry, payOut     byte
+		closes, retry, resume     byte
+		payOut                    byte
 	}{
-		{order.RefundCreated, 't', 't', 'r', 'r', 'r', 'r'},
-		{order.RefundProcessing, 'a', 't', 't', 't', 'a', 'r'},
-		{order.RefundAbnormal, 'a', 't', 'a', 't', 't', 't'},
-		{order.RefundSuccess, 'a', 'a', 'a', 'a', 'a', 'r'},
-		{order.RefundClosed, 'a', 'r', 'a', 'a', 'r', 'r'},
-		{order.RefundCanceled, 'a', 'r', 'a', 'a', 'r', 'r'},
+		{order.RefundCreated, 't', 't', 'r', 'r', 'r', 'r', 'r'},
+		{order.RefundProcessing, 'a', 't', 't', 't', 'a', 'a', 'r'},
+		{order.RefundAbnormal, 'a', 't', 'a', 't', 't', 't', 't'},
+		{order.RefundSuccess, 'a', 'a', 'a', 'a', 'a', 'a', 'r'},
+		{order.RefundClosed, 'a', 'r', 'a', 'a', 'r', 'a', 'r'},
+		{order.RefundCanceled, 'a', 'r', 'a', 'a', 'r', 'a', 'r'},
 	} {
 		t.Run(string(tc.status), func(t *testing.T) {
 			t.Parallel()
@@ -153,6 +155,7 @@ func TestEachMethodOnEachRefund(t *testing.T) {
 				{"AbnormalRefund", tc.abnormal, func(o *order.Order) error { return o.AbnormalRefund(o.Refunds[0].ID, "no account", noon) }},
 				{"CloseRefund", tc.closes, func(o *order.Order) error { return o.CloseRefund(o.Refunds[0].ID, "no account", noon) }},
 				{"RetryRefund", tc.retry, func(o *order.Order) error { return o.RetryRefund(o.Refunds[0].ID, operator, "mended", noon) }},
+				{"ResumeRefund", tc.resume, func(o *order.Order) error { return o.ResumeRefund(o.Refunds[0].ID, noon) }},
 				{"PayOutRefund", tc.payOut, func(o *order.Order) error { return o.PayOutRefund(o.Refunds[0].ID, "V1", operator, "by bank", noon) }},
 			} {
 				o := in(t, order.Refunding)

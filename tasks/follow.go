@@ -113,6 +113,8 @@ func (t Terms) followRefund(f *following) {
 	case order.EventRefundRetried:
 		f.drop(failed, query)
 		f.owed = append(f.owed, ResubmitRefund(d.Refund, e.At))
+	case order.EventRefundResumed: // who asked the channel how it stands goes on asking
+		f.drop(failed)
 	case order.EventRefundSucceeded, order.EventRefundPaidOut:
 		f.drop(submit, query, failed)
 		if tells {

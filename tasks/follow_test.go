@@ -95,6 +95,7 @@ func TestFollow(t *testing.T) {
 		{order.EventRefundPaidOut, []tasks.Message{due(tell, 0)}, []tasks.Key{submit, ask, failed}},
 		{order.EventRefundAbnormal, []tasks.Message{due(failed, 0)}, []tasks.Key{submit, ask}},
 		{order.EventRefundRetried, []tasks.Message{again}, []tasks.Key{failed, ask}},
+		{order.EventRefundResumed, nil, []tasks.Key{failed}},
 		{order.EventRefundClosed, nil, []tasks.Key{submit, ask, failed}},
 		{order.EventRefundCanceled, nil, []tasks.Key{submit, ask}},
 		{order.EventRefunded, nil, []tasks.Key{complete}},

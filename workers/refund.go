@@ -108,6 +108,8 @@ func (w refundQuery) query(ctx context.Context, row tasks.Row, r *order.Refund, 
 	switch {
 	case err != nil:
 		return later(row, err)
+	case answer.State == payment.RefundPending && r.Status == order.RefundAbnormal:
+		return later(row, w.resume(ctx, row, r.ID))
 	case answer.State == payment.RefundPending:
 		return later(row, nil)
 	case byHand:
@@ -123,6 +125,15 @@ func (w refundQuery) query(ctx context.Context, row tasks.Row, r *order.Refund, 
 		}
 	}
 	return w.settled(row, r, a, answer)
+}
+
+// resume notes that the channel is at an abnormal refund again.
+func (w refundQuery) resume(ctx context.Context, row tasks.Row, id order.RefundID) error {
+	err := w.Store.Update(ctx, row.Order(), nil, func(o *order.Order) error { return o.ResumeRefund(id, w.Now()) })
+	if errors.Is(err, order.ErrAlready) {
+		return nil
+	}
+	return err
 }
 
 // asksAgain says that the channel is about to be asked for a refund: what it said of

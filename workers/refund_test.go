@@ -274,7 +274,7 @@ func TestAnAbnormalRefundCanComeHome(t *testing.T) {
 		asked  bool
 	}{
 		"done":           {payment.RefundDone, order.RefundSuccess, false},
-		"on its way":     {payment.RefundPending, order.RefundAbnormal, true},
+		"on its way":     {payment.RefundPending, order.RefundProcessing, true},
 		"still abnormal": {payment.RefundAbnormal, order.RefundAbnormal, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -369,6 +369,31 @@ func TestARetryOutlivesWhatTheChannelSaidBefore(t *testing.T) {
 			b.row(followUpOf(r))
 		})
 	}
+}
+
+// R6: the channel's own support takes up a refund that it had given up.
+func TestARefundThatItsChannelTakesUpAgainIsNotPaidByHand(t *testing.T) {
+	b := newBench(t)
+	o, a, r := b.refunding()
+	b.refunds(o, a, r, payment.RefundAbnormal)
+	require.NoError(t, b.run(submitOf(r)))
+	require.Equal(t, order.HoldRefundAbnormal, b.order(o.ID).Hold)
+	b.receive(payment.Notice{EventID: "resumed " + r.ID.Compact(), Type: payment.RefundSucceeded, OutTradeNo: a.ID.Compact(), OutRefundNo: r.ID.Compact()})
+	b.follow(a, r, payment.RefundPending)
+	require.Equal(t, []string{"refund:query later"}, b.ran(followUpOf(r)))
+	now := b.order(o.ID)
+	require.Equal(t, order.RefundProcessing, now.Refunds[0].Status)
+	require.Empty(t, now.Refunds[0].Problem)
+	require.Empty(t, now.Hold)
+	b.gone(tasks.About(tasks.MerchantNotify, order.RefundFailedNoticeID(r.ID)))
+	require.ErrorContains(t, now.PayOutRefund(r.ID, "BANK-1", "operator:ming", "it takes so long", b.clock.now()), "wait for its answer, or it is paid twice")
+
+	b.due(followUpOf(r))
+	require.Equal(t, []string{"refund:query later"}, b.ran(followUpOf(r)), "it is asked until it has done with it")
+	b.follow(a, r, payment.RefundDone)
+	b.due(followUpOf(r))
+	require.Equal(t, []string{"refund:query done"}, b.ran(followUpOf(r)))
+	require.Equal(t, order.Refunded, b.order(o.ID).Status)
 }
 
 // R6: what was paid out by hand can come home through the channel all the same.

@@ -30,6 +30,7 @@ var becomes = map[order.EventType]string{
 	order.EventRefundCreated:    "refund created",
 	order.EventRefundSubmitted:  "refund processing",
 	order.EventRefundRetried:    "refund processing",
+	order.EventRefundResumed:    "refund processing",
 	order.EventRefundSucceeded:  "refund success",
 	order.EventRefundPaidOut:    "refund success",
 	order.EventRefundAbnormal:   "refund abnormal",

@@ -25,7 +25,7 @@ var told = map[order.EventType]struct {
 	order.EventCompleted:       {merchant.OrderCompleted, nil},
 	order.EventRefundSucceeded: {merchant.RefundSucceeded, nil},
 	order.EventRefundPaidOut:   {merchant.RefundSucceeded, nil},
-	order.EventRefundAbnormal:  {merchant.RefundFailed, []order.EventType{order.EventRefundRetried, order.EventRefundSucceeded, order.EventRefundPaidOut, order.EventRefundClosed}},
+	order.EventRefundAbnormal:  {merchant.RefundFailed, []order.EventType{order.EventRefundRetried, order.EventRefundResumed, order.EventRefundSucceeded, order.EventRefundPaidOut, order.EventRefundClosed}},
 }
 
 // due is a notice of the merchant's.
