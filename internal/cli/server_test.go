@@ -27,8 +27,8 @@ import (
 )
 
 // patience is for what takes a second or two on a machine that has nothing else
-// to do.
-const patience = 40 * time.Second
+// to do, or half a minute when Redis has forgotten it.
+const patience = 2 * time.Minute
 
 // person is an account of this machine that runs orderflow in a directory of
 // its own.
