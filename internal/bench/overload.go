@@ -91,7 +91,7 @@ func (v *overload) climb(ctx context.Context) error {
 		if f > 0 {
 			next = &stage{name: fmt.Sprintf("%gx", f), factor: f, rate: f * v.lastPeak()}
 			if next.rate == 0 {
-				return errors.New("no lifecycle was completed")
+				return fmt.Errorf("no lifecycle was completed within %s: give it a longer --window", v.load.Window)
 			}
 		}
 		if err := v.step(ctx, next); err != nil {

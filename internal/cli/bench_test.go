@@ -20,7 +20,7 @@ func TestBench(t *testing.T) {
 	t.Parallel()
 	p := ourselves(t)
 	profiles := filepath.Join(p.dir, "profiles")
-	cmd := p.command(t.Context(), "bench", "--clients", "4", "--warm", "200ms", "--window", "1s",
+	cmd := p.command(t.Context(), "bench", "--clients", "4", "--warm", "200ms", "--window", "2s",
 		"--unpaid", "0.25", "--pay-within", "1s", "--profile", profiles, "--json")
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
@@ -53,7 +53,7 @@ func TestBenchOverload(t *testing.T) {
 		t.Skip("needs a Redis that is a program of its own")
 	}
 	p := ourselves(t)
-	cmd := p.command(t.Context(), "bench", "overload", "--clients", "2", "--warm", "100ms", "--window", "500ms", "--json")
+	cmd := p.command(t.Context(), "bench", "overload", "--clients", "2", "--warm", "200ms", "--window", "2s", "--json")
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	require.NoError(t, cmd.Run(), "%s%s", out.String(), complaint.String())
@@ -99,7 +99,7 @@ func TestTheOtherBenches(t *testing.T) {
 	t.Run("growth", func(t *testing.T) {
 		t.Parallel()
 		var v bench.Growth
-		run(t, &v, "growth", "--sizes", "300", "--closes", "0,50", "--days", "30", "--rounds", "1", "--clients", "4", "--warm", "100ms", "--window", "500ms", "--json")
+		run(t, &v, "growth", "--sizes", "300", "--closes", "0,50", "--days", "30", "--rounds", "1", "--clients", "4", "--warm", "200ms", "--window", "2s", "--json")
 		require.True(t, v.Audited)
 		require.Empty(t, v.Findings)
 		require.Len(t, v.Steps, 2)
@@ -118,7 +118,7 @@ func TestTheOtherBenches(t *testing.T) {
 	t.Run("isolation", func(t *testing.T) {
 		t.Parallel()
 		var v bench.Isolation
-		run(t, &v, "isolation", "--endpoints", "4", "--hanging", "0.5", "--hang", "1s", "--rate", "20", "--warm", "100ms", "--window", "500ms", "--json")
+		run(t, &v, "isolation", "--endpoints", "4", "--hanging", "0.5", "--hang", "1s", "--rate", "20", "--warm", "200ms", "--window", "2s", "--json")
 		require.Len(t, v.Steps, 1)
 		for _, r := range append(v.Steps[0].Isolated, v.Steps[0].Plain...) {
 			require.True(t, r.Verified)

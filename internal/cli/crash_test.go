@@ -26,7 +26,7 @@ func TestKilledUnderTraffic(t *testing.T) {
 	t.Parallel()
 	p, w := ourselves(t), newWitness(t)
 	for _, orders := range []int{40, 80} {
-		s := p.dev(t, "--traffic", "50")
+		s := p.dev(t, "--traffic", "5")
 		if orders == 40 {
 			w.register(s)
 		}
@@ -39,11 +39,13 @@ func TestKilledUnderTraffic(t *testing.T) {
 }
 
 // Redis forgets everything, again and again, and nothing has to be started
-// anew.
+// anew. The load is the witness's buyers', who wait for their answers: traffic
+// goes on while it is looked whether anything is overdue, and more of it than the
+// machine can do would never let that be nothing.
 func TestRedisFlushedUnderTraffic(t *testing.T) {
 	t.Parallel()
 	p, w := ourselves(t), newWitness(t)
-	s := p.dev(t, "--traffic", "50")
+	s := p.dev(t, "--traffic", "5")
 	w.register(s)
 	at, err := redis.ParseURL(s.note().Redis)
 	require.NoError(t, err)
