@@ -32,11 +32,11 @@ const (
 	partFailed   byte = 0xc0 // 0xc0–0xff: the notice that a refund failed, by the refund's own number
 
 	// Every payment can be refunded, and its refund be replaced twice when the
-	// channel closes it; the rest are asked for after the sale. 16 + 2 × 16 + 16
-	// refunds have an id each.
-	maxAttempts  = 16
-	maxReplaced  = 2
-	maxAfterSale = 16
+	// channel closes it; the rest are by choice. 16 + 2 × 16 + 16 refunds have an
+	// id each.
+	maxAttempts = 16
+	maxReplaced = 2
+	maxElective = 16
 )
 
 // ParseID reads an order's id. An id of one of the order's parts (an

@@ -72,8 +72,8 @@ func (o *Order) AskRefund(amount int64, reason string, by Actor, now time.Time) 
 		return nil, &Refusal{step, o.Status, "all of its money has gone back, or is on its way"}
 	case amount < 0 || amount > room:
 		return nil, &Refusal{step, o.Status, fmt.Sprintf("%s can still be given back, %s were asked for", Money(room, o.Currency), Money(amount, o.Currency))}
-	case o.afterSale() >= maxAfterSale:
-		return nil, &Refusal{step, o.Status, fmt.Sprintf("it has had %d refunds after the sale, which is the most", maxAfterSale)}
+	case o.elective() >= maxElective:
+		return nil, &Refusal{step, o.Status, fmt.Sprintf("%d refunds of it were asked for or called back, which is the most", maxElective)}
 	}
 	return o.refund(o.applied(), amount, reason, by, now), nil
 }
@@ -260,8 +260,8 @@ func (o *Order) CancelRefund(id RefundID, by Actor, why string, now time.Time) e
 	case Late, Duplicate:
 		return &Refusal{step, o.Status, "the money is the buyer's: it came too late, or twice"}
 	case Mismatch: // it waits for an operator again; each time takes an id of those that there are
-		if o.count(r.Attempt, RefundCanceled) >= maxReplaced {
-			return &Refusal{step, o.Status, "it was called back before: let the money go, or take it for the order"}
+		if o.count(r.Attempt, RefundCanceled) >= maxReplaced || o.elective() >= maxElective {
+			return &Refusal{step, o.Status, "it was called back before, or others of the order were: let the money go, or take it for the order"}
 		}
 	}
 	o.cancelRefund(r, by, why, now)
@@ -322,12 +322,14 @@ func (o *Order) count(id AttemptID, s RefundStatus) (n int) {
 	return n
 }
 
-// afterSale counts the refunds of the order's own money that were asked for.
-func (o *Order) afterSale() (n int) {
+// elective counts the refunds that are there by somebody's choice: those of the
+// order's own money, and those that were called back.
+func (o *Order) elective() (n int) {
+	own := o.applied()
 	for _, r := range o.Refunds {
-		if r.Attempt == o.applied().ID {
+		if own != nil && r.Attempt == own.ID && r.Status != RefundClosed || r.Status == RefundCanceled {
 			n++
 		}
 	}
-	return n - o.replaced(o.applied().ID)
+	return n
 }

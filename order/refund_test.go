@@ -74,3 +74,44 @@ func TestAReturnIsNotCalledBackForEver(t *testing.T) {
 		}
 	}
 }
+
+// Sixteen payments of a wrong sum, each called back as often as may be and closed
+// by its channel as often as it is replaced: no number meets another.
+func TestReturnsCalledBackHaveALimit(t *testing.T) {
+	t.Parallel()
+	o := fresh(t)
+	ids := map[string]bool{o.ID.String(): true, order.DeliveryID(o.ID).String(): true, order.RevokeNoticeID(o.ID).String(): true, order.ReminderID(o.ID).String(): true}
+	for range 16 {
+		pay(t, o)
+	}
+	for _, a := range o.Attempts {
+		r := receipt(a)
+		r.Amount--
+		require.NoError(t, o.Receive(r, noon))
+		ids[a.ID.String()] = true
+	}
+	called := 0
+	for _, a := range o.Clone().Attempts {
+		for {
+			require.NoError(t, o.ReturnMismatch(a.ID, operator, "back", noon))
+			if err := o.CancelRefund(o.Refunds[len(o.Refunds)-1].ID, operator, "a mistake", noon); err != nil {
+				require.ErrorIs(t, err, order.ErrNotAllowed)
+				break
+			}
+			called++
+		}
+		for range 2 {
+			last := o.Refunds[len(o.Refunds)-1]
+			require.NoError(t, o.SubmitRefund(last.ID, noon))
+			require.NoError(t, o.CloseRefund(last.ID, "account closed", noon))
+		}
+	}
+	require.Equal(t, 16, called)
+	for _, r := range o.Refunds {
+		require.Same(t, r, o.Refund(r.ID))
+		require.Equal(t, o.ID, order.Family(r.ID))
+		ids[r.ID.String()] = true
+	}
+	require.Len(t, o.Refunds, 16*3+16)
+	require.Len(t, ids, 4+16+16*3+16)
+}
