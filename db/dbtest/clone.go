@@ -14,9 +14,8 @@ import (
 
 // A place is a number for which a test holds an advisory lock on the server:
 // it lasts as long as the connection, so a killed test binary gives it back.
-// The number names the test's database, so what a killed test left is dropped
-// by the next one in its place, and places are as many as the server has room
-// for connections.
+// The number names the test's database, so the next one in its place finds what
+// was left there, and places are as many as the server has room for connections.
 const (
 	placeLocks   = 0x6f660001 // first half of a place's lock; the place is the second
 	templateLock = 0x6f660002 // held while a template is made; the second half is 0
@@ -26,7 +25,7 @@ const (
 	mostPlaces    = 64
 )
 
-// clone makes a database for this test on the server and drops it at its end.
+// clone makes a database for this test on the server.
 func clone(t testing.TB, server string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -74,12 +73,15 @@ func (h *host) make(ctx context.Context) (string, error) {
 		return "", err
 	}
 	h.name = h.named("test", place)
-	if err := h.drop(ctx); err != nil {
-		return "", fmt.Errorf("drop what an earlier test left: %w", err)
-	}
 	template, err := h.template(ctx)
 	if err != nil {
 		return "", err
+	}
+	if h.recycle(ctx, template) {
+		return h.urlOf(h.name), nil
+	}
+	if err := h.drop(ctx); err != nil {
+		return "", fmt.Errorf("drop what an earlier test left: %w", err)
 	}
 	if err := h.copyOf(ctx, template); err != nil {
 		return "", fmt.Errorf("copy %s: %w", template, err)
@@ -135,13 +137,13 @@ func (h *host) drop(ctx context.Context) error {
 	return err
 }
 
-// close drops the database and gives the place back.
+// close gives the place back, with whoever is still connected cut off.
 func (h *host) close(t testing.TB) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if h.name != "" {
-		if err := h.drop(ctx); err != nil {
-			t.Errorf("drop test database %s: %v", h.name, err)
+		if err := h.cutOff(ctx); err != nil {
+			t.Errorf("end what is connected to test database %s: %v", h.name, err)
 		}
 	}
 	_ = h.conn.Close(ctx)

@@ -2,7 +2,8 @@
 // of its own, so that tests run in parallel from their first line.
 //
 // With DATABASE_URL and REDIS_URL it uses those servers, which any number of
-// test binaries may share; else private ones that last as long as the test
+// test binaries may share, and leaves databases there whose names begin with that
+// of the one named and go on with _test_ or _template_; else private ones that last as long as the test
 // binary. A package whose tests use it says
 //
 //	func TestMain(m *testing.M) { dbtest.Main(m) }
@@ -30,8 +31,7 @@ const patience = 5 * time.Minute
 // poolSize is of bun's pool in a test; the store's own comes on top.
 const poolSize = 8
 
-// New is a clean migrated database for this test, closed and dropped at its
-// end.
+// New is a clean migrated database for this test, closed at its end.
 func New(t testing.TB) *db.DB {
 	t.Helper()
 	d, err := db.Open(t.Context(), URL(t), poolSize, db.SealedBy(Keys(t)))
@@ -70,8 +70,8 @@ func Keys(t testing.TB) *seal.Keyring {
 	return keys
 }
 
-// URL is the same as a URL. The database is dropped at the test's end, with
-// whoever is still connected.
+// URL is the same as a URL. Whoever is still connected at the test's end is cut
+// off. The database stays, for a test after this one.
 func URL(t testing.TB) string {
 	t.Helper()
 	server := os.Getenv("DATABASE_URL")

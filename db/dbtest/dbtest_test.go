@@ -83,7 +83,7 @@ func TestBinariesShareServers(t *testing.T) {
 		})
 	}
 	t.Cleanup(func() {
-		require.Equal(t, []string{}, testDatabases(t, postgres.URL), "all dropped")
+		require.Empty(t, drafts(t, postgres.URL), "every template is complete")
 		u, err := url.Parse(cache.URL)
 		require.NoError(t, err)
 		locks := open(t, u, 0)
@@ -92,17 +92,73 @@ func TestBinariesShareServers(t *testing.T) {
 	})
 }
 
-func testDatabases(t *testing.T, server string) []string {
+func drafts(t *testing.T, server string) []string {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context()) // also in a clean-up
 	conn, err := pgx.Connect(ctx, server)
 	require.NoError(t, err)
 	defer conn.Close(ctx)
-	rows, err := conn.Query(ctx, "SELECT datname::text FROM pg_database WHERE datname ~ '_test_|_new$'")
+	rows, err := conn.Query(ctx, "SELECT datname::text FROM pg_database WHERE datname ~ '_new$'")
 	require.NoError(t, err)
 	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)
-	return append([]string{}, names...)
+	return names
+}
+
+// What a test leaves behind is not there for the next, whether its database is
+// emptied or made anew.
+func TestWhatATestLeaves(t *testing.T) {
+	t.Parallel()
+	s, err := embedded.PostgreSQL(t.Context(), embedded.Options{})
+	require.NoError(t, err)
+	t.Cleanup(s.Stop)
+	const emptied, anew = true, false
+	for _, tc := range []struct {
+		leaves  string
+		becomes bool
+		look    string // true in a clean database
+	}{
+		{"SELECT 1", emptied, "true"},
+		{"INSERT INTO merchants (id) VALUES ('m_left')", emptied, "NOT EXISTS (SELECT FROM merchants)"},
+		{"INSERT INTO stock_sets (merchant_id, sku, delta, on_hand, actor, at) VALUES ('m', 's', 1, 1, 'a', now())", emptied,
+			"NOT EXISTS (SELECT FROM stock_sets) AND (SELECT last_value = 1 AND NOT is_called FROM stock_sets_id_seq)"},
+		{"CREATE TABLE one (id int)", anew, "to_regclass('one') IS NULL"},
+		{"CREATE SCHEMA one", anew, "to_regnamespace('one') IS NULL"},
+		{"DROP TABLE notices CASCADE", anew, "to_regclass('notices') IS NOT NULL"},
+		{"ALTER TABLE merchants ADD COLUMN one int", anew, "NOT EXISTS (SELECT FROM pg_attribute WHERE attname = 'one')"},
+		{"ALTER TABLE stock_moves DISABLE TRIGGER USER", anew, "NOT EXISTS (SELECT FROM pg_trigger WHERE tgenabled = 'D')"},
+		{"CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'", anew, "to_regproc('one') IS NULL"},
+		{"DELETE FROM goose_db_version", anew, "EXISTS (SELECT FROM goose_db_version)"},
+		{"DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = 12345', current_database()); END $$", anew, "current_setting('work_mem') <> '12345kB'"},
+	} {
+		t.Run(tc.leaves, func(t *testing.T) {
+			one, err := connect(t.Context(), s.URL)
+			require.NoError(t, err)
+			left, err := one.make(t.Context())
+			require.NoError(t, err)
+			const which = "SELECT oid FROM pg_database WHERE datname = current_database()"
+			before := ask[uint32](t, left, which)
+			conn, err := pgx.Connect(t.Context(), left)
+			require.NoError(t, err)
+			_, err = conn.Exec(t.Context(), tc.leaves)
+			require.NoError(t, err)
+			one.close(t)
+
+			next := clone(t, s.URL)
+			require.Equal(t, left, next, "the same place")
+			require.True(t, ask[bool](t, next, "SELECT "+tc.look))
+			require.Equal(t, tc.becomes, before == ask[uint32](t, next, which), "it is the same database")
+		})
+	}
+}
+
+func ask[T any](t *testing.T, database, question string) (v T) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), database)
+	require.NoError(t, err)
+	defer conn.Close(t.Context())
+	require.NoError(t, conn.QueryRow(t.Context(), question).Scan(&v))
+	return v
 }
 
 func TestDatabaseOfAKilledTestIsReplaced(t *testing.T) {

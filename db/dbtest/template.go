@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/orderflow/orderflow/db"
 	"github.com/orderflow/orderflow/db/migrations"
 )
@@ -50,10 +52,12 @@ func (h *host) makeTemplate(ctx context.Context, name string) error {
 			return fmt.Errorf("make template (the user of DATABASE_URL needs CREATEDB): %w", err)
 		}
 	}
-	if err := migrate(ctx, h.urlOf(draft)); err != nil {
+	sum, err := migrate(ctx, h.urlOf(draft))
+	if err != nil {
 		return fmt.Errorf("make template: %w", err)
 	}
 	for _, statement := range []string{
+		"COMMENT ON DATABASE " + quote(draft) + " IS '" + sum + "'",
 		"ALTER DATABASE " + quote(draft) + " ALLOW_CONNECTIONS false",
 		"ALTER DATABASE " + quote(draft) + " RENAME TO " + quote(name),
 	} {
@@ -64,14 +68,22 @@ func (h *host) makeTemplate(ctx context.Context, name string) error {
 	return nil
 }
 
-func migrate(ctx context.Context, url string) error {
+// migrate says what shape the database has then.
+func migrate(ctx context.Context, url string) (shape string, err error) {
 	d, err := db.Open(ctx, url, 2)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer d.Close()
-	_, err = d.Migrate(ctx)
-	return err
+	if _, err := d.Migrate(ctx); err != nil {
+		return "", err
+	}
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close(ctx)
+	return shapeOf(ctx, conn)
 }
 
 // fingerprint is a short hash over the names and contents of all files.
