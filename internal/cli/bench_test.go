@@ -131,7 +131,7 @@ func TestTheOtherBenches(t *testing.T) {
 	t.Run("notify", func(t *testing.T) {
 		t.Parallel()
 		var v bench.Notified
-		run(t, &v, "notify", "--notices", "2000", "--json")
+		run(t, &v, "notify", "--notices", "400", "--json")
 		require.Len(t, v.Crews, 3)
 		for _, by := range v.Crews {
 			require.Len(t, by.Runs, 1)
