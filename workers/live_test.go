@@ -90,7 +90,7 @@ func (l *live) known() {
 // next waits for the next try of a kind.
 func (l *live) next(k tasks.Kind) result {
 	l.t.Helper()
-	patience := time.After(20 * time.Second)
+	patience := time.After(time.Minute)
 	for {
 		select {
 		case r := <-l.results:

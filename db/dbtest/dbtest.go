@@ -47,7 +47,7 @@ func Waits(t testing.TB, d *db.DB) {
 	t.Helper()
 	look := time.NewTicker(time.Millisecond)
 	defer look.Stop()
-	for end := time.Now().Add(10 * time.Second); ; <-look.C {
+	for end := time.Now().Add(time.Minute); ; <-look.C {
 		n, err := d.NewSelect().Table("pg_stat_activity").Where("datname = current_database() AND wait_event_type = 'Lock'").Count(t.Context())
 		switch {
 		case err != nil:

@@ -65,7 +65,7 @@ func TestAMerchantsStrayBytesAreLoggedAsOurs(t *testing.T) { //nolint:parallelte
 	require.Equal(t, http.StatusOK, a.HTTPStatus, a.Error)
 	close(idle) // the connection is given back before the answer is
 
-	require.Eventually(t, func() bool { return len(logged.lines()[0]) > 0 }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return len(logged.lines()[0]) > 0 }, patience, time.Millisecond)
 	require.Len(t, logged.lines(), 1)
 	var line struct{ Logger, Msg string }
 	require.NoError(t, json.Unmarshal([]byte(logged.lines()[0]), &line))

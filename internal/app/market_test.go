@@ -32,7 +32,7 @@ func TestMain(m *testing.M) { dbtest.Main(m) }
 
 // patience is for what happens within milliseconds on a machine that has
 // nothing else to do.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // market is all that a trade needs, for one test: a database and a Redis of its
 // own, Orderflow on a port of its own with the sandbox channel, and a merchant

@@ -52,7 +52,7 @@ func (s *toy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.crowd != nil {
 		select {
 		case <-s.crowd:
-		case <-time.After(5 * time.Second): // they are fewer
+		case <-time.After(30 * time.Second): // they are fewer
 		}
 	}
 	if r.URL.Path == "/orders" {
@@ -87,7 +87,7 @@ func buys(t *testing.T, s *toy, l Load, enough int64) *book {
 	}
 	server.Start()
 	t.Cleanup(server.Close)
-	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	s.enough = func() {
 		if s.orders.Load() >= enough {

@@ -116,7 +116,7 @@ func noneLeft(t *testing.T, dir string) {
 	t.Helper()
 	resolved, err := filepath.EvalSymlinks(dir)
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return len(strays(resolved)) == 0 }, 10*time.Second, 10*time.Millisecond,
+	require.Eventually(t, func() bool { return len(strays(resolved)) == 0 }, time.Minute, 10*time.Millisecond,
 		"servers still run in %s", dir)
 }
 

@@ -151,7 +151,7 @@ func (in *inbox) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 // wait waits until n callbacks of a payment have come, and returns the last.
 func (in *inbox) wait(t *testing.T, outTradeNo string, n int) paymenttest.Raw {
 	t.Helper()
-	limit := time.NewTimer(20 * time.Second)
+	limit := time.NewTimer(time.Minute)
 	defer limit.Stop()
 	for {
 		in.mu.Lock()
