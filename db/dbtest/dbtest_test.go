@@ -120,8 +120,10 @@ func TestWhatATestLeaves(t *testing.T) {
 	}{
 		{"SELECT 1", emptied, "true"},
 		{"INSERT INTO merchants (id) VALUES ('m_left')", emptied, "NOT EXISTS (SELECT FROM merchants)"},
-		{"INSERT INTO stock_sets (merchant_id, sku, delta, on_hand, actor, at) VALUES ('m', 's', 1, 1, 'a', now())", emptied,
-			"NOT EXISTS (SELECT FROM stock_sets) AND (SELECT last_value = 1 AND NOT is_called FROM stock_sets_id_seq)"},
+		{
+			"INSERT INTO stock_sets (merchant_id, sku, delta, on_hand, actor, at) VALUES ('m', 's', 1, 1, 'a', now())", emptied,
+			"NOT EXISTS (SELECT FROM stock_sets) AND (SELECT last_value = 1 AND NOT is_called FROM stock_sets_id_seq)",
+		},
 		{"CREATE TABLE one (id int)", anew, "to_regclass('one') IS NULL"},
 		{"CREATE SCHEMA one", anew, "to_regnamespace('one') IS NULL"},
 		{"DROP TABLE notices CASCADE", anew, "to_regclass('notices') IS NOT NULL"},
