@@ -145,6 +145,7 @@ func (h *host) close(t testing.TB) {
 		if err := h.cutOff(ctx); err != nil {
 			t.Errorf("end what is connected to test database %s: %v", h.name, err)
 		}
+		_, _ = h.conn.Exec(ctx, "SELECT pg_advisory_unlock_all()") // at once; the end of a connection takes the server a moment
 	}
 	_ = h.conn.Close(ctx)
 }

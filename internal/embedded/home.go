@@ -85,7 +85,7 @@ func (h *home) release() {
 	if h.temporary {
 		_ = os.RemoveAll(h.dir)
 	}
-	_ = h.lock.Close()
+	unlock(h.lock)
 }
 
 // pidFile holds the number of the server's process.
@@ -113,6 +113,13 @@ func lock(path string) (*os.File, error) {
 	return f, nil
 }
 
+// unlock gives a lock back at once. To close the file is not enough: a process that
+// is being started has it open too, until it runs its own program.
+func unlock(f *os.File) {
+	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+	_ = f.Close()
+}
+
 func prefix(server string) string { return "orderflow-" + server + "-" }
 
 // sweep removes temporary directories whose owners were killed. Those younger
@@ -131,7 +138,7 @@ func sweep(ctx context.Context, server string) {
 		if endStrays(ctx, dir) == nil {
 			_ = os.RemoveAll(dir)
 		}
-		_ = held.Close()
+		unlock(held)
 	}
 }
 

@@ -3,6 +3,7 @@ package embedded
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,6 +19,21 @@ func TestClaimClosesTheDirectoryToOthers(t *testing.T) {
 	info, err := os.Stat(dir)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+}
+
+// A process that is being started has our files open until it runs its own program.
+func TestADirectoryIsGivenBackAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	h, err := claim(t.Context(), dir, "postgres")
+	require.NoError(t, err)
+	forked, err := syscall.Dup(int(h.lock.Fd()))
+	require.NoError(t, err)
+	defer syscall.Close(forked)
+	h.release()
+	h, err = claim(t.Context(), dir, "postgres")
+	require.NoError(t, err)
+	h.release()
 }
 
 func TestSweepRemovesOnlyWhatTheDeadLeft(t *testing.T) {
@@ -37,8 +53,8 @@ func TestSweepRemovesOnlyWhatTheDeadLeft(t *testing.T) {
 	dead, deadLock := leave(time.Hour)
 	alive, _ := leave(time.Hour)
 	young, youngLock := leave(time.Second)
-	require.NoError(t, deadLock.Close())
-	require.NoError(t, youngLock.Close())
+	unlock(deadLock)
+	unlock(youngLock)
 
 	sweep(t.Context(), "sweeptest")
 	require.NoDirExists(t, dead)
