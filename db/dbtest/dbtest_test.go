@@ -83,26 +83,13 @@ func TestBinariesShareServers(t *testing.T) {
 		})
 	}
 	t.Cleanup(func() {
-		require.Empty(t, drafts(t, postgres.URL), "every template is complete")
+		require.Zero(t, ask[int](t, postgres.URL, "SELECT count(*) FROM pg_database WHERE datname ~ '_new$'"), "every template is complete")
 		u, err := url.Parse(cache.URL)
 		require.NoError(t, err)
 		locks := open(t, u, 0)
 		defer locks.Close()
 		require.Zero(t, locks.DBSize(context.WithoutCancel(t.Context())).Val(), "all given back")
 	})
-}
-
-func drafts(t *testing.T, server string) []string {
-	t.Helper()
-	ctx := context.WithoutCancel(t.Context()) // also in a clean-up
-	conn, err := pgx.Connect(ctx, server)
-	require.NoError(t, err)
-	defer conn.Close(ctx)
-	rows, err := conn.Query(ctx, "SELECT datname::text FROM pg_database WHERE datname ~ '_new$'")
-	require.NoError(t, err)
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	require.NoError(t, err)
-	return names
 }
 
 // What a test leaves behind is not there for the next, whether its database is
@@ -156,10 +143,11 @@ func TestWhatATestLeaves(t *testing.T) {
 
 func ask[T any](t *testing.T, database, question string) (v T) {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), database)
+	ctx := context.WithoutCancel(t.Context()) // also in a clean-up
+	conn, err := pgx.Connect(ctx, database)
 	require.NoError(t, err)
-	defer conn.Close(t.Context())
-	require.NoError(t, conn.QueryRow(t.Context(), question).Scan(&v))
+	defer conn.Close(ctx)
+	require.NoError(t, conn.QueryRow(ctx, question).Scan(&v))
 	return v
 }
 
@@ -187,12 +175,7 @@ func TestDatabaseOfAKilledTestIsReplaced(t *testing.T) {
 
 	again := clone(t, s.URL)
 	require.Equal(t, left, again, "the same place")
-	fresh, err := pgx.Connect(t.Context(), again)
-	require.NoError(t, err)
-	var merchants int
-	require.NoError(t, fresh.QueryRow(t.Context(), "SELECT count(*) FROM merchants").Scan(&merchants))
-	require.Zero(t, merchants)
-	require.NoError(t, fresh.Close(t.Context()))
+	require.Zero(t, ask[int](t, again, "SELECT count(*) FROM merchants"))
 	require.Error(t, conn.Ping(t.Context()), "whoever was connected is cut off")
 }
 
