@@ -71,10 +71,8 @@ func TestAttemptsHaveALimit(t *testing.T) {
 	// Each of them paid: all but one go back, each after the channel closed two
 	// of its refunds, and all that can be asked for after the sale is asked for.
 	// No number meets another.
-	ids := map[string]bool{o.ID.String(): true, order.DeliveryID(o.ID).String(): true, order.RevokeNoticeID(o.ID).String(): true, order.ReminderID(o.ID).String(): true}
 	for _, a := range o.Attempts {
 		require.NoError(t, o.Receive(receipt(a), noon))
-		ids[a.ID.String()] = true
 	}
 	require.Len(t, o.Refunds, 15)
 	require.NoError(t, o.Deliver("", merchant, noon))
@@ -93,10 +91,21 @@ func TestAttemptsHaveALimit(t *testing.T) {
 	}
 	require.Equal(t, order.HoldRefundAbnormal, o.Hold)
 	require.Len(t, o.Refunds, 15*3+16+2)
+	haveOwnNumbers(t, o)
+}
+
+// haveOwnNumbers says that no id of an order or of one of its parts meets another.
+func haveOwnNumbers(t *testing.T, o *order.Order) {
+	t.Helper()
+	ids := map[string]bool{o.ID.String(): true, order.DeliveryID(o.ID).String(): true, order.RevokeNoticeID(o.ID).String(): true, order.ReminderID(o.ID).String(): true}
+	for _, a := range o.Attempts {
+		require.Equal(t, o.ID, order.Family(a.ID))
+		ids[a.ID.String()] = true
+	}
 	for _, r := range o.Refunds {
 		require.Same(t, r, o.Refund(r.ID))
 		require.Equal(t, o.ID, order.Family(r.ID))
 		ids[r.ID.String()] = true
 	}
-	require.Len(t, ids, 4+16+15*3+16+2)
+	require.Len(t, ids, 4+len(o.Attempts)+len(o.Refunds))
 }

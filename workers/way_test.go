@@ -12,10 +12,6 @@ import (
 	"github.com/orderflow/orderflow/tasks"
 )
 
-// atOnce is long for what nobody waited for on a slow machine, and short for what
-// was put back when it was missed.
-const atOnce = 15 * time.Second
-
 // An order's way through the store, the dispatcher, Redis, the relay and the
 // workers, all of them real.
 func TestFromTheCallbackToTheMerchant(t *testing.T) {
@@ -24,17 +20,19 @@ func TestFromTheCallbackToTheMerchant(t *testing.T) {
 	l.relay(relay.Options{})
 	e := l.endpoint()
 	o, a := l.created()
+	began := time.Now()
 	l.receive(callback(a, "e1", l.clock.now()))
 	require.Equal(t, "done", l.next(tasks.PaymentConfirm).outcome)
 	told := l.next(tasks.DeliveryNotify)
 	require.Equal(t, "done", told.outcome)
-	require.Less(t, told.late, atOnce)
+	require.Less(t, time.Since(began), 3*time.Second)
+	require.Less(t, told.late, 3*time.Second)
 	require.Equal(t, order.Paid, l.order(o.ID).Status)
 	require.Equal(t, 1, l.sender.told(e))
 	l.gone(notifyOf(o))
 }
 
-func TestAnUnpaidOrderIsClosedAtItsTime(t *testing.T) {
+func TestAnUnpaidOrderIsClosedWithinASecondOfItsTime(t *testing.T) {
 	l := newLive(t)
 	l.serve(Options{})
 	l.relay(relay.Options{})
@@ -51,7 +49,7 @@ func TestAnUnpaidOrderIsClosedAtItsTime(t *testing.T) {
 	for range made {
 		require.Equal(t, result{tasks.OrderClose, "done", 0}, func() result {
 			r := l.next(tasks.OrderClose)
-			require.Less(t, r.late, atOnce)
+			require.Less(t, r.late, time.Second)
 			r.late = 0
 			return r
 		}())
@@ -60,7 +58,7 @@ func TestAnUnpaidOrderIsClosedAtItsTime(t *testing.T) {
 		got := l.order(o.ID)
 		require.Equal(t, order.Closed, got.Status)
 		require.False(t, got.ClosedAt.Before(o.ExpireAt), "never early: %v", got.ClosedAt.Sub(o.ExpireAt))
-		require.Less(t, got.ClosedAt.Sub(o.ExpireAt), atOnce)
+		require.Less(t, got.ClosedAt.Sub(o.ExpireAt), time.Second)
 	}
 }
 

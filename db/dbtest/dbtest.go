@@ -2,9 +2,9 @@
 // of its own, so that tests run in parallel from their first line.
 //
 // With DATABASE_URL and REDIS_URL it uses those servers, which any number of
-// test binaries may share, and leaves databases there whose names begin with that
-// of the one named and go on with _test_ or _template_; else private ones that last as long as the test
-// binary. A package whose tests use it says
+// test binaries may share, and leaves databases there: their names begin with
+// that of the one named and go on with _test_ or _template_. Else it uses private
+// ones that last as long as the test binary. A package whose tests use it says
 //
 //	func TestMain(m *testing.M) { dbtest.Main(m) }
 //

@@ -84,6 +84,7 @@ func TestBinariesShareServers(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		require.Zero(t, ask[int](t, postgres.URL, "SELECT count(*) FROM pg_database WHERE datname ~ '_new$'"), "every template is complete")
+		require.Zero(t, ask[int](t, postgres.URL, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), "all places are given back")
 		u, err := url.Parse(cache.URL)
 		require.NoError(t, err)
 		locks := open(t, u, 0)
@@ -116,6 +117,7 @@ func TestWhatATestLeaves(t *testing.T) {
 		{"DROP TABLE notices CASCADE", anew, "to_regclass('notices') IS NOT NULL"},
 		{"ALTER TABLE merchants ADD COLUMN one int", anew, "NOT EXISTS (SELECT FROM pg_attribute WHERE attname = 'one')"},
 		{"ALTER TABLE stock_moves DISABLE TRIGGER USER", anew, "NOT EXISTS (SELECT FROM pg_trigger WHERE tgenabled = 'D')"},
+		{"ALTER TABLE merchants ALTER fee_bps SET DEFAULT 77", anew, "(SELECT column_default <> '77' FROM information_schema.columns WHERE table_name = 'merchants' AND column_name = 'fee_bps')"},
 		{"CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'", anew, "to_regproc('one') IS NULL"},
 		{"DELETE FROM goose_db_version", anew, "EXISTS (SELECT FROM goose_db_version)"},
 		{"DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = 12345', current_database()); END $$", anew, "current_setting('work_mem') <> '12345kB'"},
@@ -132,6 +134,7 @@ func TestWhatATestLeaves(t *testing.T) {
 			_, err = conn.Exec(t.Context(), tc.leaves)
 			require.NoError(t, err)
 			one.close(t)
+			require.Error(t, conn.Ping(t.Context()), "whoever is still connected is cut off")
 
 			next := clone(t, s.URL)
 			require.Equal(t, left, next, "the same place")

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/orderflow/orderflow/db"
 	"github.com/orderflow/orderflow/db/migrations"
 )
@@ -69,7 +67,7 @@ func (h *host) makeTemplate(ctx context.Context, name string) error {
 }
 
 // migrate says what shape the database has then.
-func migrate(ctx context.Context, url string) (shape string, err error) {
+func migrate(ctx context.Context, url string) (sum string, err error) {
 	d, err := db.Open(ctx, url, 2)
 	if err != nil {
 		return "", err
@@ -78,12 +76,8 @@ func migrate(ctx context.Context, url string) (shape string, err error) {
 	if _, err := d.Migrate(ctx); err != nil {
 		return "", err
 	}
-	conn, err := pgx.Connect(ctx, url)
-	if err != nil {
-		return "", err
-	}
-	defer conn.Close(ctx)
-	return shapeOf(ctx, conn)
+	err = d.QueryRowContext(ctx, shape).Scan(&sum)
+	return sum, err
 }
 
 // fingerprint is a short hash over the names and contents of all files.

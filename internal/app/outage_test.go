@@ -55,7 +55,7 @@ func TestRedisEmptiedBeforeTheWorkBegins(t *testing.T) {
 	began := time.Now()
 	m.start(rest)
 	m.allNotifiedOnce(orders)
-	require.Less(t, time.Since(began), 20*time.Second, "it is put back at once, not when it is missed")
+	require.Less(t, time.Since(began), 5*time.Second, "it is put back at once, not when it is missed")
 	m.until("nothing is owed", m.quiet)
 }
 
@@ -76,7 +76,7 @@ func TestRedisEmptiedInMidFlight(t *testing.T) {
 	require.NoError(t, m.redis().FlushDB(t.Context()).Err())
 	m.allNotifiedOnce(orders)
 	closed := m.awaits(unpaid.ID, order.Closed)
-	require.Less(t, closed.ClosedAt.Sub(closed.ExpireAt), 20*time.Second, "it is put back at once, not when it is missed")
+	require.Less(t, closed.ClosedAt.Sub(closed.ExpireAt), 2*time.Second)
 }
 
 // allNotifiedOnce waits until the merchant knows of every order, and sees that
@@ -151,17 +151,17 @@ func TestRedisAway(t *testing.T) {
 			m := openMarket(t, func(c *config.Config) { line = cableToRedis(t, &c.Redis); line.refuses = refuses })
 			line.cut()
 			var orders []*api.Order
-			began := time.Now()
 			for range 5 {
+				began := time.Now()
 				o := m.create()
 				m.paid(o.Payment, "")
+				require.Less(t, time.Since(began), 2*time.Second, "intake does not wait for Redis")
 				orders = append(orders, o)
 			}
-			require.Less(t, time.Since(began), 10*time.Second, "intake does not wait for Redis")
 			m.until("all callbacks are kept", func() bool { return m.number("SELECT count(*) FROM inbox") == len(orders) })
 			m.until("it says so", func() bool { return strings.Contains(m.visit("/readyz").body, "degraded") })
 			line.mend(t)
-			began = time.Now()
+			began := time.Now()
 			m.allNotifiedOnce(orders)
 			t.Logf("all through %s after Redis was back", time.Since(began))
 		})
@@ -182,7 +182,7 @@ func TestStopWhileRedisIsAway(t *testing.T) {
 			m.until("the callback is kept", func() bool { return m.number("SELECT count(*) FROM inbox") == 1 })
 			began := time.Now()
 			a.Stop()
-			require.Less(t, time.Since(began), 30*time.Second)
+			require.Less(t, time.Since(began), 15*time.Second)
 			t.Logf("stopped within %s", time.Since(began))
 			line.mend(t)
 			m.start(m.cfg)
@@ -246,7 +246,7 @@ func TestStopInMidFlight(t *testing.T) {
 	a.Stop() // again is safe
 	wg.Wait()
 	t.Logf("stopped within %v, %d of %d were through", took, through, len(orders))
-	require.Less(t, took, 30*time.Second)
+	require.Less(t, took, 10*time.Second)
 	require.Less(t, through, int64(len(orders)), "there was something left to do")
 
 	m.start(m.cfg)

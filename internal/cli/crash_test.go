@@ -26,7 +26,7 @@ func TestKilledUnderTraffic(t *testing.T) {
 	t.Parallel()
 	p, w := ourselves(t), newWitness(t)
 	for _, orders := range []int{40, 80} {
-		s := p.dev(t, "--traffic", "5")
+		s := p.dev(t, "--traffic", "50")
 		if orders == 40 {
 			w.register(s)
 		}
